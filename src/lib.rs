@@ -1,0 +1,1 @@
+//! Oxkeeper: a drop-in replacement for the Apache ZooKeeper server.

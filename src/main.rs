@@ -1,0 +1,2 @@
+//! The `oxkeeper` program.
+fn main() {}
