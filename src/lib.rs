@@ -1,1 +1,4 @@
 //! Oxkeeper: a drop-in replacement for the Apache ZooKeeper server.
+
+pub mod jute;
+pub mod proto;

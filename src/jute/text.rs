@@ -1,0 +1,50 @@
+//! Bytes to text, as Java's UTF-8 decoder does it: every malformed sequence becomes U+FFFD, and a three-byte encoded
+//! surrogate (which Java's own jute writer makes of characters above U+FFFF) becomes *one* U+FFFD.
+
+use std::borrow::Cow;
+
+/// Decodes leniently; borrows when the bytes are well-formed.
+pub fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(replaced(bytes)),
+    }
+}
+
+fn replaced(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len() + 8);
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        match std::str::from_utf8(rest) {
+            Ok(text) => {
+                out.push_str(text);
+                break;
+            }
+            Err(error) => {
+                let (good, bad) = rest.split_at(error.valid_up_to());
+                out.push_str(&String::from_utf8_lossy(good));
+                out.push(char::REPLACEMENT_CHARACTER);
+                let surrogate = matches!(bad, [0xed, 0xa0..=0xbf, 0x80..=0xbf, ..]);
+                let skip = if surrogate { 3 } else { error.error_len().unwrap_or(bad.len()) };
+                rest = &bad[skip..];
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_encoded_surrogate_is_one_replacement() {
+        assert_eq!(lossy(b"a\xed\xa0\xbd\xed\xb8\x80b"), "a\u{fffd}\u{fffd}b");
+    }
+
+    #[test]
+    fn a_torn_sequence_is_one_replacement() {
+        assert_eq!(lossy(b"a\xe2\x82"), "a\u{fffd}");
+        assert_eq!(lossy(b"\xff\xfe"), "\u{fffd}\u{fffd}");
+    }
+}
