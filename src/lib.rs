@@ -2,3 +2,4 @@
 
 pub mod jute;
 pub mod proto;
+pub mod tree;

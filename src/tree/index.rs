@@ -1,0 +1,71 @@
+//! Path to node: a table of bare ids, keyed by the hash of the whole path. Paths are not stored twice: equality walks
+//! up the parents and compares names from the end. Split into parts so that growing one stops nobody for long.
+
+use super::node::{NodeId, Pages};
+use foldhash::fast::{FixedState, RandomState};
+use hashbrown::HashTable;
+use std::hash::BuildHasher;
+
+const PARTS: usize = 256;
+
+#[derive(Debug)]
+pub(super) struct Index {
+    parts: Vec<HashTable<NodeId>>,
+    seed: FixedState,
+}
+
+impl Index {
+    /// An index whose hashes strangers cannot predict: the seed is drawn anew for each.
+    pub(super) fn new() -> Self {
+        let seed = RandomState::default().hash_one(0x6f78_6b65_6570_6572_u64);
+        Index { parts: (0..PARTS).map(|_| HashTable::new()).collect(), seed: FixedState::with_seed(seed) }
+    }
+
+    pub(super) fn hash(&self, path: &str) -> u32 {
+        let hash = self.seed.hash_one(path);
+        (hash ^ (hash >> 32)) as u32
+    }
+
+    pub(super) fn find(&self, pages: &Pages, path: &str, hash: u32) -> Option<NodeId> {
+        let same = |id: &NodeId| {
+            let node = pages.get(*id);
+            node.hash == hash && is_path(pages, *id, path)
+        };
+        self.parts[part(hash)].find(spread(hash), same).copied()
+    }
+
+    pub(super) fn insert(&mut self, pages: &Pages, id: NodeId) {
+        let hash = pages.get(id).hash;
+        self.parts[part(hash)].insert_unique(spread(hash), id, |other| spread(pages.get(*other).hash));
+    }
+
+    pub(super) fn remove(&mut self, pages: &Pages, id: NodeId) {
+        let hash = pages.get(id).hash;
+        match self.parts[part(hash)].find_entry(spread(hash), |other| *other == id) {
+            Ok(entry) => drop(entry.remove()),
+            Err(_) => panic!("node {id:?} is not in the index"),
+        }
+    }
+}
+
+fn part(hash: u32) -> usize {
+    (hash >> 24) as usize
+}
+
+/// The table takes its tag from the top bits and its place from the low ones: give it 64 good bits of our 32.
+fn spread(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+fn is_path(pages: &Pages, id: NodeId, path: &str) -> bool {
+    let (mut node, mut rest) = (pages.get(id), path.as_bytes());
+    while node.parent != NodeId::NONE {
+        let name = node.name.as_bytes();
+        match rest.strip_suffix(name).and_then(|head| head.strip_suffix(b"/")) {
+            Some(head) => rest = head,
+            None => return false,
+        }
+        node = pages.get(node.parent);
+    }
+    rest.is_empty()
+}

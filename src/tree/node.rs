@@ -1,0 +1,210 @@
+//! One znode in memory, and the pages that hold them. Ids are small numbers that are used again after a delete, so a
+//! holder of an id across transactions must compare the czxid as well.
+
+use super::acl::AclId;
+use crate::proto::records::Stat;
+use compact_str::CompactString;
+
+/// Position of a node in the pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(pub(super) u32);
+
+impl NodeId {
+    /// The parent of the root.
+    pub(super) const NONE: NodeId = NodeId(u32::MAX);
+    /// The root; it is never deleted.
+    pub const ROOT: NodeId = NodeId(0);
+}
+
+/// Marks a container in the stored ephemeral owner (`org.apache.zookeeper.server.EphemeralType`).
+pub const CONTAINER_OWNER: i64 = i64::MIN;
+/// Marks a TTL node in the stored ephemeral owner; the low 40 bits are the lifetime in ms.
+pub const TTL_OWNER: i64 = 0xff00_0000_0000_0000_u64 as i64;
+/// The longest lifetime of a TTL node, in ms.
+pub const TTL_MAX_MS: i64 = (1 << 40) - 1;
+
+/// What the stored ephemeral owner says of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// Lives until deleted.
+    Nobody,
+    /// Lives until its last child is gone.
+    Container,
+    /// Lives this many ms after its last change.
+    Ttl(i64),
+    /// Lives as long as the session.
+    Session(i64),
+}
+
+/// Which stored owners mean TTL nodes (`zookeeper.extendedTypesEnabled`, `zookeeper.emulate353TTLNodes`).
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OwnerRules {
+    /// 0xff.. owners are TTL nodes.
+    pub extended_types: bool,
+    /// Any negative owner but the container's is a TTL node.
+    pub emulate_353: bool,
+}
+
+impl OwnerRules {
+    /// Reads a stored owner.
+    pub fn owner(self, stored: i64) -> Owner {
+        match stored {
+            0 => Owner::Nobody,
+            CONTAINER_OWNER => Owner::Container,
+            _ if self.extended_types && (stored as u64) >> 56 == 0xff => Owner::Ttl(stored & TTL_MAX_MS),
+            _ if self.emulate_353 && stored < 0 => Owner::Ttl(stored & i64::MAX),
+            session => Owner::Session(session),
+        }
+    }
+}
+
+/// The bookkeeping that is written to snapshots (`StatPersisted`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StoredStat {
+    /// Creating transaction.
+    pub czxid: i64,
+    /// Last transaction that set the data.
+    pub mzxid: i64,
+    /// Creation time, ms.
+    pub ctime: i64,
+    /// Time of the last data change, ms.
+    pub mtime: i64,
+    /// Data changes.
+    pub version: i32,
+    /// Child creations ever; what clients see is twice this less the present children.
+    pub cversion: i32,
+    /// ACL changes.
+    pub aversion: i32,
+    /// Session, or the mark of a container or TTL node.
+    pub ephemeral_owner: i64,
+    /// Last transaction that created or deleted a direct child.
+    pub pzxid: i64,
+}
+
+impl StoredStat {
+    /// As clients see it.
+    pub fn shown(&self, rules: OwnerRules, data_length: usize, num_children: usize) -> Stat {
+        let num_children = num_children as i32;
+        Stat {
+            czxid: self.czxid,
+            mzxid: self.mzxid,
+            ctime: self.ctime,
+            mtime: self.mtime,
+            version: self.version,
+            cversion: self.cversion.wrapping_mul(2).wrapping_sub(num_children),
+            aversion: self.aversion,
+            ephemeral_owner: match rules.owner(self.ephemeral_owner) {
+                Owner::Session(session) => session,
+                _ => 0,
+            },
+            data_length: data_length as i32,
+            num_children,
+            pzxid: self.pzxid,
+        }
+    }
+}
+
+/// A znode.
+#[derive(Debug)]
+pub struct Node {
+    /// Bookkeeping.
+    pub stat: StoredStat,
+    /// Last component of the path; empty for the root.
+    pub(super) name: CompactString,
+    /// Data; `None` is null, which is not empty.
+    pub(super) data: Option<Box<[u8]>>,
+    // A leaf pays one word, not three.
+    #[allow(clippy::box_collection)]
+    pub(super) children: Option<Box<Vec<NodeId>>>,
+    pub(super) parent: NodeId,
+    /// Position in the parent's children.
+    pub(super) slot: u32,
+    pub(super) acl: AclId,
+    pub(super) hash: u32,
+    /// CRC-32 of path and data, from which the digest is finished with the 60 bytes of the stat.
+    pub(super) content_crc: u32,
+    pub(super) live: bool,
+}
+
+// A million nodes make a hundred megabytes: growth of this struct is a decision, not an accident.
+const _: () = assert!(size_of::<Node>() <= 136);
+
+impl Node {
+    /// Data; `None` is null.
+    pub fn data(&self) -> Option<&[u8]> {
+        self.data.as_deref()
+    }
+
+    /// Bytes of data.
+    pub fn data_len(&self) -> usize {
+        self.data.as_ref().map_or(0, |data| data.len())
+    }
+
+    /// Direct children, in no order.
+    pub fn children(&self) -> &[NodeId] {
+        self.children.as_ref().map_or(&[], |children| children)
+    }
+
+    /// Last component of the path.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The interned access list.
+    pub fn acl(&self) -> AclId {
+        self.acl
+    }
+}
+
+const PAGE_BITS: u32 = 12;
+const PAGE_LEN: usize = 1 << PAGE_BITS;
+
+/// All nodes, in pages that never move, so that growth copies nothing.
+#[derive(Debug, Default)]
+pub(super) struct Pages {
+    pages: Vec<Vec<Node>>,
+    free: Vec<NodeId>,
+    live: usize,
+}
+
+impl Pages {
+    pub(super) fn insert(&mut self, node: Node) -> NodeId {
+        self.live += 1;
+        if let Some(id) = self.free.pop() {
+            *self.get_mut(id) = node;
+            return id;
+        }
+        if self.pages.last().is_none_or(|page| page.len() == PAGE_LEN) {
+            // The first page grows with its content: an idle server stays small.
+            self.pages.push(if self.pages.is_empty() { Vec::new() } else { Vec::with_capacity(PAGE_LEN) });
+        }
+        let page_number = self.pages.len() - 1;
+        let page = &mut self.pages[page_number];
+        page.push(node);
+        let id = (page_number << PAGE_BITS) + page.len() - 1;
+        NodeId(u32::try_from(id).ok().filter(|id| *id != u32::MAX).expect("fewer than 2^32 - 1 znodes fit into memory"))
+    }
+
+    pub(super) fn remove(&mut self, id: NodeId) {
+        let node = self.get_mut(id);
+        assert!(node.live, "node {id:?} removed twice");
+        node.live = false;
+        node.data = None;
+        node.children = None;
+        node.name = CompactString::default();
+        self.free.push(id);
+        self.live -= 1;
+    }
+
+    pub(super) fn get(&self, id: NodeId) -> &Node {
+        &self.pages[(id.0 >> PAGE_BITS) as usize][id.0 as usize & (PAGE_LEN - 1)]
+    }
+
+    pub(super) fn get_mut(&mut self, id: NodeId) -> &mut Node {
+        &mut self.pages[(id.0 >> PAGE_BITS) as usize][id.0 as usize & (PAGE_LEN - 1)]
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.live
+    }
+}
