@@ -1,0 +1,306 @@
+//! The members of an ensemble: `server.N`, `group.N` and `weight.N` lines as typed values, and their canonical text.
+//! Knows neither files nor the rest of zoo.cfg; looks no host up. Next room: `load.rs`, which brings lines here.
+//! Rules read from QuorumPeer.QuorumServer, QuorumMaj and QuorumHierarchical, by asking them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+
+use super::error::ConfigError;
+use super::properties::Property;
+use super::value::{PeerType, shown, whole_number};
+
+/// A host as written; an IPv6 address without its brackets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host(String);
+
+impl Host {
+    fn parse(text: &str) -> Self {
+        match text.parse::<Ipv6Addr>() {
+            Ok(address) => Self(uncompressed(address)),
+            Err(_) if text.is_empty() => Self("localhost".into()),
+            Err(_) => Self(text.to_owned()),
+        }
+    }
+
+    /// The name or address, without brackets.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is written as an address that means every address of the machine.
+    pub fn is_any(&self) -> bool {
+        self.0.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified())
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.contains(':') { write!(out, "[{}]", self.0) } else { out.write_str(&self.0) }
+    }
+}
+
+/// Java's text of an IPv6 address: eight groups, none left out.
+pub fn uncompressed(address: Ipv6Addr) -> String {
+    address.segments().map(|group| format!("{group:x}")).join(":")
+}
+
+/// Where other members reach a member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberAddress {
+    /// Name or address.
+    pub host: Host,
+    /// Port that followers connect to.
+    pub quorum_port: u16,
+    /// Port of the election.
+    pub election_port: u16,
+}
+
+/// Where clients reach a member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientAddress {
+    /// Name or address to listen on.
+    pub host: Host,
+    /// Port; 0 takes any.
+    pub port: u16,
+}
+
+impl fmt::Display for ClientAddress {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}:{}", self.host, self.port)
+    }
+}
+
+/// One `server.N` line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// N.
+    pub id: i64,
+    /// One address, or several when multiAddress.enabled.
+    pub addresses: Vec<MemberAddress>,
+    /// Voter or observer.
+    pub role: PeerType,
+    /// The client address, if the line carries one.
+    pub client: Option<ClientAddress>,
+}
+
+impl Member {
+    /// Reads the value of a `server.N` line: `host:port:port[:role][|...][;[host:]port]`.
+    pub fn parse(id: i64, text: &str) -> Result<Self, String> {
+        let form = || {
+            format!(
+                "{} is not of the form host:quorumPort:electionPort[:participant|observer][;[clientHost:]clientPort]",
+                shown(text)
+            )
+        };
+        // As Java splits: empty pieces at the end do not count.
+        let mut halves = text.trim_end_matches(';').split(';');
+        let servers = halves.next().unwrap_or_default();
+        let client = halves.next();
+        if halves.next().is_some() {
+            return Err(form());
+        }
+        let client = client.map(|client| client_address(client).ok_or_else(form)?).transpose()?;
+        let mut role = PeerType::Participant;
+        let mut addresses = Vec::new();
+        for piece in servers.trim_end_matches('|').split('|') {
+            let parts = host_and_parts(piece).filter(|(_, parts)| matches!(parts.len(), 2 | 3)).ok_or_else(form)?;
+            let (host, ports) = parts;
+            let address = MemberAddress { host, quorum_port: port(ports[0])?, election_port: port(ports[1])? };
+            if address.quorum_port == address.election_port {
+                return Err(format!(
+                    "quorum port and election port are both {}; they must differ",
+                    address.quorum_port
+                ));
+            }
+            if let Some(word) = ports.get(2) {
+                role = parse_role(word)?;
+            }
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        Ok(Self { id, addresses, role, client })
+    }
+}
+
+impl fmt::Display for Member {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, address) in self.addresses.iter().enumerate() {
+            let bar = if at > 0 { "|" } else { "" };
+            write!(out, "{bar}{}:{}:{}", address.host, address.quorum_port, address.election_port)?;
+        }
+        match self.role {
+            PeerType::Participant => out.write_str(":participant")?,
+            PeerType::Observer => out.write_str(":observer")?,
+        }
+        self.client.iter().try_for_each(|client| write!(out, ";{client}"))
+    }
+}
+
+fn parse_role(word: &str) -> Result<PeerType, String> {
+    match word.to_lowercase().as_str() {
+        "participant" => Ok(PeerType::Participant),
+        "observer" => Ok(PeerType::Observer),
+        _ => Err(format!("{} is neither participant nor observer", shown(word))),
+    }
+}
+
+fn port(text: &str) -> Result<u16, String> {
+    let number = whole_number(text)?;
+    u16::try_from(number).map_err(|_| format!("{number} is not a port; ports go from 0 to 65535"))
+}
+
+/// `None` when the shape is wrong, `Some(Err)` when the shape is right and a number is not.
+fn client_address(text: &str) -> Option<Result<ClientAddress, String>> {
+    let (host, parts) = match text.contains(':') {
+        true => host_and_parts(text)?,
+        false => (Host::parse("0.0.0.0"), vec![text]),
+    };
+    let [number] = parts[..] else { return None };
+    Some(port(number).map(|port| ClientAddress { host, port }))
+}
+
+/// A host, in brackets or not, and what follows it between colons; empty pieces at the end do not count.
+fn host_and_parts(text: &str) -> Option<(Host, Vec<&str>)> {
+    let (host, rest) = match text.strip_prefix('[') {
+        Some(inner) => {
+            let (host, rest) = inner.split_once("]:")?;
+            host.parse::<Ipv6Addr>().ok()?;
+            (host, rest)
+        }
+        None => text.split_once(':')?,
+    };
+    Some((Host::parse(host), rest.trim_end_matches(':').split(':').collect()))
+}
+
+/// All members, with groups and weights if the quorum is hierarchical.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ensemble {
+    /// The `server.N` lines.
+    pub members: BTreeMap<i64, Member>,
+    /// The `group.N` lines.
+    pub groups: BTreeMap<i64, Vec<i64>>,
+    /// The `weight.N` lines; a member without one weighs 1.
+    pub weights: BTreeMap<i64, i64>,
+    /// The version of the configuration.
+    pub version: i64,
+}
+
+impl Ensemble {
+    /// Whether a line of zoo.cfg belongs here.
+    pub fn owns(key: &str) -> bool {
+        key.starts_with("server.") && key != "server.realm" && key != "server.principal"
+            || key.starts_with("group")
+            || key.starts_with("weight")
+    }
+
+    /// Reads the lines, each of which [`Ensemble::owns`] or is `version`, and checks that they fit together.
+    pub fn parse<'a>(lines: impl IntoIterator<Item = &'a Property>) -> Result<Self, ConfigError> {
+        let mut ensemble = Self::default();
+        for line in lines {
+            ensemble.add(line).map_err(|why| ConfigError::key(&line.key, why).at_line(Some(line.line)))?;
+        }
+        ensemble.check_groups()?;
+        Ok(ensemble)
+    }
+
+    fn add(&mut self, line: &Property) -> Result<(), String> {
+        let (key, value) = (line.key.as_str(), line.value.as_str());
+        if key == "version" {
+            self.version =
+                i64::from_str_radix(value, 16).map_err(|_| format!("{} is not hexadecimal", shown(value)))?;
+            return Ok(());
+        }
+        let id = whole_number(key.split_once('.').map_or(key, |(_, id)| id))
+            .map_err(|_| "the part after the dot must be a whole number, the id".to_owned())?;
+        if key.starts_with("server.") {
+            if self.members.contains_key(&id) {
+                return Err(format!("server {id} is given twice"));
+            }
+            self.members.insert(id, Member::parse(id, value)?);
+        } else if key.starts_with("group") {
+            let ids = value.split(':').map(whole_number).collect::<Result<Vec<_>, _>>()?;
+            if let Some(twice) = ids.iter().find(|id| self.groups.values().any(|group| group.contains(id))) {
+                return Err(format!("server {twice} is in another group already"));
+            }
+            self.groups.insert(id, ids);
+        } else {
+            self.weights.insert(id, whole_number(value)?);
+        }
+        Ok(())
+    }
+
+    fn check_groups(&self) -> Result<(), ConfigError> {
+        if !self.is_hierarchical() {
+            return Ok(());
+        }
+        for voter in self.voters() {
+            if !self.groups.values().any(|group| group.contains(&voter.id)) {
+                let why = "is in no group; with group or weight lines every participant must be in exactly one";
+                return Err(ConfigError::key(format!("server.{}", voter.id), why));
+            }
+        }
+        for (group, ids) in &self.groups {
+            if let Some(stranger) = ids.iter().find(|id| !self.members.contains_key(id)) {
+                return Err(ConfigError::key(format!("group.{group}"), format!("there is no server {stranger}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether groups and weights decide instead of the plain majority.
+    pub fn is_hierarchical(&self) -> bool {
+        !self.groups.is_empty() || !self.weights.is_empty()
+    }
+
+    /// The members that vote.
+    pub fn voters(&self) -> impl Iterator<Item = &Member> {
+        self.members.values().filter(|member| member.role == PeerType::Participant)
+    }
+
+    /// The members that do not vote.
+    pub fn observers(&self) -> impl Iterator<Item = &Member> {
+        self.members.values().filter(|member| member.role == PeerType::Observer)
+    }
+
+    /// What a member weighs.
+    pub fn weight(&self, id: i64) -> i64 {
+        self.weights.get(&id).copied().unwrap_or(1)
+    }
+}
+
+impl fmt::Display for Ensemble {
+    /// The canonical text: of getConfig, of the command conf and of `/zookeeper/config`; no end of line at the end.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for id in map_order(self.members.keys().copied()) {
+            writeln!(out, "server.{id}={}", self.members[&id])?;
+        }
+        if self.is_hierarchical() {
+            for id in map_order(self.groups.keys().copied()) {
+                let members: Vec<_> = self.groups[&id].iter().map(i64::to_string).collect();
+                writeln!(out, "group.{id}={}", members.join(":"))?;
+            }
+            let grouped = self.groups.values().flatten().chain(self.weights.keys()).copied();
+            let grouped: std::collections::BTreeSet<i64> = grouped.collect();
+            for id in map_order(grouped) {
+                writeln!(out, "weight.{id}={}", self.weight(id))?;
+            }
+        }
+        write!(out, "version={:x}", self.version)
+    }
+}
+
+/// The order in which the original's hash map lists ids: that of its buckets, whose number grows with the entries.
+/// Ids that share a bucket come in ascending order here; there, in the order they were put in.
+fn map_order(ids: impl IntoIterator<Item = i64>) -> Vec<i64> {
+    const BUCKETS_MIN: u64 = 16;
+    let mut ids: Vec<i64> = ids.into_iter().collect();
+    let buckets = (ids.len() as u64 * 4).div_ceil(3).next_power_of_two().max(BUCKETS_MIN);
+    let bucket = |id: i64| {
+        let hash = (id ^ (id as u64 >> 32) as i64) as u32;
+        u64::from(hash ^ (hash >> 16)) & (buckets - 1)
+    };
+    ids.sort_by_key(|&id| (bucket(id), id));
+    ids
+}
