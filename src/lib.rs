@@ -2,6 +2,8 @@
 
 pub mod auth;
 pub mod config;
+pub mod engine;
 pub mod jute;
 pub mod proto;
+pub mod reactor;
 pub mod tree;

@@ -14,16 +14,16 @@ pub enum Class {
     Connection,
     /// Creates or closes a session.
     Session,
-    /// Never valid from a client.
-    Internal,
 }
+
+use Class::{Connection, Read, Session, Write};
 
 /// An operation. A newtype over the number: unknown ones are answered with Unimplemented, not lost.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct OpCode(pub i32);
 
 macro_rules! opcodes {
-    ($($konst:ident = $code:literal, $name:literal, $short:literal, $class:ident;)*) => {
+    ($($konst:ident = $code:literal, $name:literal, $short:literal, $($class:ident)?;)*) => {
         #[allow(missing_docs)]
         impl OpCode {
             $(pub const $konst: OpCode = OpCode($code);)*
@@ -43,14 +43,14 @@ macro_rules! opcodes {
 
             /// What a *client* asks for with it; `None` for numbers a client must not send.
             pub fn class(self) -> Option<Class> {
-                match self.0 { $($code => match Class::$class { Class::Internal => None, class => Some(class) },)* _ => None }
+                match self.0 { $($($code => Some($class),)?)* _ => None }
             }
         }
     };
 }
 
 opcodes! {
-    NOTIFICATION = 0, "notification", "NOTI", Internal;
+    NOTIFICATION = 0, "notification", "NOTI", ;
     CREATE = 1, "create", "CREA", Write;
     DELETE = 2, "delete", "DELE", Write;
     EXISTS = 3, "exists", "EXIS", Read;
@@ -62,14 +62,14 @@ opcodes! {
     SYNC = 9, "sync", "SYNC", Read;
     PING = 11, "ping", "PING", Connection;
     GET_CHILDREN2 = 12, "getChildren2", "GETC", Read;
-    CHECK = 13, "check", "CHEC", Internal;
+    CHECK = 13, "check", "CHEC", ;
     MULTI = 14, "multi", "MULT", Write;
     CREATE2 = 15, "create2", "CREA", Write;
     RECONFIG = 16, "reconfig", "RECO", Write;
     CHECK_WATCHES = 17, "checkWatches", "CHKW", Read;
     REMOVE_WATCHES = 18, "removeWatches", "REMW", Read;
     CREATE_CONTAINER = 19, "createContainer", "CREA", Write;
-    DELETE_CONTAINER = 20, "deleteContainer", "DELE", Internal;
+    DELETE_CONTAINER = 20, "deleteContainer", "DELE", ;
     CREATE_TTL = 21, "createTTL", "CREA", Write;
     MULTI_READ = 22, "multiRead", "MLTR", Read;
     AUTH = 100, "auth", "AUTH", Connection;
@@ -80,9 +80,9 @@ opcodes! {
     SET_WATCHES2 = 105, "setWatches2", "STW2", Read;
     ADD_WATCH = 106, "addWatch", "ADDW", Read;
     WHO_AM_I = 107, "whoAmI", "HOMI", Read;
-    CREATE_SESSION = -10, "createSession", "SESS", Internal;
+    CREATE_SESSION = -10, "createSession", "SESS", ;
     CLOSE_SESSION = -11, "closeSession", "CLOS", Session;
-    ERROR = -1, "error", "ERRO", Internal;
+    ERROR = -1, "error", "ERRO", ;
 }
 
 impl fmt::Display for OpCode {

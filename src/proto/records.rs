@@ -30,6 +30,28 @@ crate::jute! {
         pzxid: i64,
     }
 
+    /// A znode's bookkeeping as snapshots keep it.
+    pub struct StatPersisted {
+        /// Creating transaction.
+        czxid: i64,
+        /// Last transaction that set the data.
+        mzxid: i64,
+        /// Creation time, ms since the Unix epoch.
+        ctime: i64,
+        /// Time of the last data change, ms since the Unix epoch.
+        mtime: i64,
+        /// Number of data changes.
+        version: i32,
+        /// Number of child creations.
+        cversion: i32,
+        /// Number of ACL changes.
+        aversion: i32,
+        /// Session of an ephemeral node, or the mark of a container or TTL node.
+        ephemeral_owner: i64,
+        /// Last transaction that created or deleted a direct child.
+        pzxid: i64,
+    }
+
     /// In front of every request.
     pub struct RequestHeader {
         /// The client's number of the request.

@@ -41,11 +41,13 @@ pub(super) struct AclTable {
     lists: HashMap<AclId, Entry>,
     ids: HashMap<AclList, AclId>,
     last: u32,
+    /// Stands for a list that is lost. It is not empty, since an empty list is open to all.
+    lost: AclList,
 }
 
 impl AclTable {
     pub(super) fn new() -> Self {
-        AclTable { lists: HashMap::new(), ids: HashMap::new(), last: 0 }
+        AclTable { lists: HashMap::new(), ids: HashMap::new(), last: 0, lost: [Acl::new(0, "world", "anyone")].into() }
     }
 
     /// The id of a list, for one more node.
@@ -96,6 +98,9 @@ impl AclTable {
     }
 
     pub(super) fn list(&self, id: AclId) -> Option<&AclList> {
+        if id == AclId::UNRESOLVED {
+            return Some(&self.lost);
+        }
         self.lists.get(&id).map(|entry| &entry.list)
     }
 

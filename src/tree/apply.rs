@@ -2,10 +2,10 @@
 //! share. Replay may meet effects that are already there; the rules for that stand beside each case
 //! (`org.apache.zookeeper.server.DataTree.processTxn`).
 
-use super::node::{CONTAINER_OWNER, NodeId, StoredStat, TTL_OWNER};
+use super::node::{CONTAINER_OWNER, NodeId, TTL_OWNER};
 use super::{AclId, Audience, Change, ChangeKind, Quota, Tree, digest};
 use crate::proto::acl::Acl;
-use crate::proto::records::Stat;
+use crate::proto::records::{Stat, StatPersisted};
 use crate::proto::txn::{CreateKind, CreateTxn, Txn, TxnHeader};
 use crate::proto::{ErrorCode, OpCode, path};
 
@@ -139,14 +139,14 @@ impl Tree {
             CreateKind::Container => CONTAINER_OWNER,
             CreateKind::Ttl(ttl_ms) => TTL_OWNER | ttl_ms,
         };
-        let stat = StoredStat {
+        let stat = StatPersisted {
             czxid: context.zxid,
             mzxid: context.zxid,
             pzxid: context.zxid,
             ctime: context.time_ms,
             mtime: context.time_ms,
             ephemeral_owner,
-            ..StoredStat::default()
+            ..StatPersisted::default()
         };
         let id = self.insert(parent, full, name, txn.data, acl, stat);
         self.watch_quota_node(full, true);
@@ -217,7 +217,7 @@ impl Tree {
                 kind: ChangeKind::DataSet,
                 path: full.into(),
                 audience: self.audience(node.acl),
-                parent_audience: Audience::Nobody,
+                parent_audience: Audience::Everyone,
             });
         }
         Ok(Outcome::Set(self.stat(node)))
@@ -253,7 +253,7 @@ impl Tree {
     }
 
     /// Replaces data and stat of a node, with index, digest and sizes in step.
-    fn store_data(&mut self, id: NodeId, full: &str, data: Option<&[u8]>, touch: impl FnOnce(&mut StoredStat)) {
+    fn store_data(&mut self, id: NodeId, full: &str, data: Option<&[u8]>, touch: impl FnOnce(&mut StatPersisted)) {
         self.sub_digest(full, id);
         let crc = if self.digest_enabled { digest::content_crc(full, data) } else { 0 };
         let node = self.pages.get_mut(id);

@@ -21,8 +21,6 @@ pub enum Audience {
     Everyone,
     /// Who has READ by this list.
     List(AclList),
-    /// Only a super user: the list is lost.
-    Nobody,
 }
 
 /// One node changed by one transaction.

@@ -1,7 +1,7 @@
 //! The tree digest, version 2: the sum of a CRC-32 of each node (`org.apache.zookeeper.server.DigestCalculator`).
 //! Everything below `/zookeeper/` counts nothing.
 
-use super::node::StoredStat;
+use crate::proto::records::StatPersisted;
 use crc32fast::Hasher;
 
 /// True for paths whose nodes count.
@@ -18,7 +18,7 @@ pub fn content_crc(path: &str, data: Option<&[u8]>) -> u32 {
 }
 
 /// The digest of a node.
-pub fn node_digest(content_crc: u32, stat: &StoredStat) -> u64 {
+pub fn node_digest(content_crc: u32, stat: &StatPersisted) -> u64 {
     let mut bytes = [0; 60];
     bytes[0..8].copy_from_slice(&stat.czxid.to_be_bytes());
     bytes[8..16].copy_from_slice(&stat.mzxid.to_be_bytes());

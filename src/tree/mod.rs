@@ -15,12 +15,12 @@ mod walk;
 pub use acl::{AclId, AclList};
 pub use apply::Outcome;
 pub use change::{Audience, Change, ChangeKind};
-pub use node::{CONTAINER_OWNER, Node, NodeId, Owner, OwnerRules, StoredStat, TTL_MAX_MS, TTL_OWNER};
+pub use node::{CONTAINER_OWNER, Node, NodeId, Owner, OwnerRules, TTL_MAX_MS, TTL_OWNER};
 pub use quota::{Exceeded, Quota};
 pub use restore::RestoreError;
 pub use walk::Walk;
 
-use crate::proto::records::Stat;
+use crate::proto::records::{Stat, StatPersisted};
 use crate::proto::session::SessionId;
 use crate::proto::{Zxid, path};
 use compact_str::CompactString;
@@ -51,7 +51,7 @@ impl Tree {
     /// An empty tree: the root and the system nodes.
     pub fn new(rules: OwnerRules, digest_enabled: bool) -> Self {
         let mut tree = Tree::bare(rules, digest_enabled);
-        tree.insert_root(StoredStat::default(), AclId::OPEN, Some(&[]));
+        tree.insert_root(StatPersisted::default(), AclId::OPEN, Some(&[]));
         for (path, data) in [(path::ZOOKEEPER, &[][..]), (path::QUOTA, &[]), (path::CONFIG, &[])] {
             tree.insert_system(path, data);
         }
@@ -85,7 +85,7 @@ impl Tree {
             path::CONFIG => (self.acls.intern(&[crate::proto::acl::Acl::new(1, "world", "anyone")]), -1),
             _ => (AclId::OPEN, 0),
         };
-        let stat = StoredStat { aversion, ..StoredStat::default() };
+        let stat = StatPersisted { aversion, ..StatPersisted::default() };
         self.insert(parent, path, name, Some(data), acl, stat);
     }
 
@@ -156,7 +156,7 @@ impl Tree {
 
     /// What clients see of a node's bookkeeping.
     pub fn stat(&self, node: &Node) -> Stat {
-        node.stat.shown(self.rules, node.data_len(), node.children().len())
+        node::shown(&node.stat, self.rules, node.data_len(), node.children().len())
     }
 
     /// The whole path of a node; "" for the root.
@@ -195,7 +195,7 @@ impl Tree {
         count
     }
 
-    /// The access list of a node; `None` for a node that is open to all. An unresolved list is empty and matches nobody.
+    /// The access list of a node; `None` for a node that is open to all. An unresolved list gives nobody anything.
     pub fn acl(&self, id: AclId) -> Option<&AclList> {
         self.acls.list(id)
     }
@@ -272,13 +272,12 @@ impl Tree {
     fn audience(&self, id: AclId) -> Audience {
         match id {
             AclId::OPEN => Audience::Everyone,
-            AclId::UNRESOLVED => Audience::Nobody,
             id if self.acls.world(id) & crate::proto::acl::READ != 0 => Audience::Everyone,
             id => self.acls.list(id).map_or(Audience::Everyone, |list| Audience::List(list.clone())),
         }
     }
 
-    fn insert_root(&mut self, stat: StoredStat, acl: AclId, data: Option<&[u8]>) {
+    fn insert_root(&mut self, stat: StatPersisted, acl: AclId, data: Option<&[u8]>) {
         let node = Node {
             stat,
             name: CompactString::default(),
@@ -306,7 +305,7 @@ impl Tree {
         name: &str,
         data: Option<&[u8]>,
         acl: AclId,
-        stat: StoredStat,
+        stat: StatPersisted,
     ) -> NodeId {
         let siblings = self.pages.get_mut(parent).children.get_or_insert_default();
         let slot = u32::try_from(siblings.len()).expect("a node has fewer than 2^32 children");

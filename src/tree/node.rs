@@ -2,7 +2,7 @@
 //! holder of an id across transactions must compare the czxid as well.
 
 use super::acl::AclId;
-use crate::proto::records::Stat;
+use crate::proto::records::{Stat, StatPersisted};
 use compact_str::CompactString;
 
 /// Position of a node in the pages.
@@ -58,49 +58,24 @@ impl OwnerRules {
     }
 }
 
-/// The bookkeeping that is written to snapshots (`StatPersisted`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct StoredStat {
-    /// Creating transaction.
-    pub czxid: i64,
-    /// Last transaction that set the data.
-    pub mzxid: i64,
-    /// Creation time, ms.
-    pub ctime: i64,
-    /// Time of the last data change, ms.
-    pub mtime: i64,
-    /// Data changes.
-    pub version: i32,
-    /// Child creations ever; what clients see is twice this less the present children.
-    pub cversion: i32,
-    /// ACL changes.
-    pub aversion: i32,
-    /// Session, or the mark of a container or TTL node.
-    pub ephemeral_owner: i64,
-    /// Last transaction that created or deleted a direct child.
-    pub pzxid: i64,
-}
-
-impl StoredStat {
-    /// As clients see it.
-    pub fn shown(&self, rules: OwnerRules, data_length: usize, num_children: usize) -> Stat {
-        let num_children = num_children as i32;
-        Stat {
-            czxid: self.czxid,
-            mzxid: self.mzxid,
-            ctime: self.ctime,
-            mtime: self.mtime,
-            version: self.version,
-            cversion: self.cversion.wrapping_mul(2).wrapping_sub(num_children),
-            aversion: self.aversion,
-            ephemeral_owner: match rules.owner(self.ephemeral_owner) {
-                Owner::Session(session) => session,
-                _ => 0,
-            },
-            data_length: data_length as i32,
-            num_children,
-            pzxid: self.pzxid,
-        }
+/// As clients see it.
+pub(super) fn shown(stat: &StatPersisted, rules: OwnerRules, data_length: usize, num_children: usize) -> Stat {
+    let num_children = num_children as i32;
+    Stat {
+        czxid: stat.czxid,
+        mzxid: stat.mzxid,
+        ctime: stat.ctime,
+        mtime: stat.mtime,
+        version: stat.version,
+        cversion: stat.cversion.wrapping_mul(2).wrapping_sub(num_children),
+        aversion: stat.aversion,
+        ephemeral_owner: match rules.owner(stat.ephemeral_owner) {
+            Owner::Session(session) => session,
+            _ => 0,
+        },
+        data_length: data_length as i32,
+        num_children,
+        pzxid: stat.pzxid,
     }
 }
 
@@ -108,7 +83,7 @@ impl StoredStat {
 #[derive(Debug)]
 pub struct Node {
     /// Bookkeeping.
-    pub stat: StoredStat,
+    pub stat: StatPersisted,
     /// Last component of the path; empty for the root.
     pub(super) name: CompactString,
     /// Data; `None` is null, which is not empty.

@@ -4,10 +4,11 @@
 
 use super::acl::AclId;
 use super::digest;
-use super::node::{NodeId, StoredStat};
+use super::node::NodeId;
 use super::{Tree, Zxid};
 use crate::proto::acl::Acl;
 use crate::proto::path;
+use crate::proto::records::StatPersisted;
 use crate::proto::session::SessionId;
 use hashbrown::HashMap;
 
@@ -26,16 +27,12 @@ pub enum RestoreError {
 #[derive(Debug, Default)]
 pub(super) struct Restoring {
     keys: HashMap<i64, AclId>,
+    has_root: bool,
     /// The last parent, since siblings come together.
     parent: Option<(String, NodeId)>,
 }
 
 impl Tree {
-    /// Empties everything, before a snapshot is tried.
-    pub fn restore_clear(&mut self) {
-        *self = Tree::bare(self.rules, self.digest_enabled);
-    }
-
     /// A session of the snapshot.
     pub fn restore_session(&mut self, session: SessionId, timeout_ms: i32) {
         self.sessions.insert(session, timeout_ms);
@@ -53,16 +50,18 @@ impl Tree {
         full: &str,
         data: Option<&[u8]>,
         acl_key: i64,
-        stat: StoredStat,
+        stat: StatPersisted,
     ) -> Result<(), RestoreError> {
         let acl = match acl_key {
             -1 => AclId::OPEN,
             key => self.restoring.keys.get(&key).copied().unwrap_or(AclId::UNRESOLVED),
         };
         let Some((parent_path, name)) = path::split(full) else {
-            if !full.is_empty() || self.pages.len() > 0 {
+            if !full.is_empty() || self.restoring.has_root {
                 return Err(RestoreError::Twice(full.into()));
             }
+            self.without_nodes();
+            self.restoring.has_root = true;
             self.acls.add_node(acl);
             self.insert_root(stat, acl, data);
             return Ok(());
@@ -70,7 +69,7 @@ impl Tree {
         let parent = match &self.restoring.parent {
             Some((path, id)) if path == parent_path => *id,
             _ => {
-                let id = if self.pages.len() == 0 { None } else { self.find(parent_path) };
+                let id = self.find(parent_path).filter(|_| self.restoring.has_root);
                 let id = id.ok_or_else(|| RestoreError::ParentMissing(full.into()))?;
                 self.restoring.parent = Some((parent_path.into(), id));
                 id
@@ -84,19 +83,27 @@ impl Tree {
         Ok(())
     }
 
-    /// The snapshot is read; its zxid is where replay begins. False when there was no root.
-    pub fn restore_snapshot_done(&mut self, zxid: Zxid) -> bool {
-        self.restoring = Restoring::default();
-        self.zxid = zxid;
-        if self.pages.len() == 0 {
-            return false;
+    /// Makes room for the root of a snapshot; its sessions and access lists came before.
+    fn without_nodes(&mut self) {
+        if let Some(config) = self.get(path::CONFIG).map(|node| node.acl()) {
+            self.acls.drop_node(config);
         }
-        self.ensure_system_nodes();
-        self.reload_quotas();
-        true
+        let mut bare = Tree::bare(self.rules, self.digest_enabled);
+        std::mem::swap(&mut bare.sessions, &mut self.sessions);
+        std::mem::swap(&mut bare.acls, &mut self.acls);
+        std::mem::swap(&mut bare.restoring, &mut self.restoring);
+        *self = bare;
     }
 
-    /// Nothing was there to load: start with the system nodes.
+    /// The snapshot is read; its zxid is where replay begins.
+    pub fn restore_snapshot_done(&mut self, zxid: Zxid) {
+        self.restoring = Restoring::default();
+        self.zxid = zxid;
+        self.ensure_system_nodes();
+        self.reload_quotas();
+    }
+
+    /// Back to an empty database. The first node of a snapshot then takes the place of the system nodes.
     pub fn restore_empty(&mut self) {
         *self = Tree::new(self.rules, self.digest_enabled);
     }

@@ -1,0 +1,141 @@
+//! multi: several writes, one zxid, all or nothing. Decoded whole before anything is judged
+//! (`org.apache.zookeeper.MultiOperationRecord`).
+
+use super::create::{Create, Mode};
+use super::{Engine, Refusal, Txnal, Undecodable};
+use crate::jute::{Decode, DecodeError, Encode, Reader, put_length};
+use crate::proto::records::{
+    CreateRequest, CreateTtlRequest, MultiHeader, PathVersionRequest, PathWatchRequest, SetDataRequest,
+};
+use crate::proto::txn::Txn;
+use crate::proto::{ErrorCode, OpCode};
+
+enum Part<'a> {
+    Create(Create<'a>),
+    Delete(PathVersionRequest<'a>),
+    SetData(SetDataRequest<'a>),
+    Check(PathVersionRequest<'a>),
+    /// getData or getChildren: decodable, but not a write.
+    Read,
+}
+
+impl Part<'_> {
+    fn op(&self) -> OpCode {
+        match self {
+            Part::Create(create) => create.op,
+            Part::Delete(_) => OpCode::DELETE,
+            Part::SetData(_) => OpCode::SET_DATA,
+            Part::Check(_) => OpCode::CHECK,
+            Part::Read => OpCode::GET_DATA,
+        }
+    }
+}
+
+impl Engine {
+    /// A multi that cannot be decoded takes a zxid, unlike any other request.
+    pub(super) fn multi(&mut self, at: &Txnal<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
+        let mut reader = Reader::new(at.request.body, at.request.field_max);
+        let parts = decode(&mut reader).map_err(|Undecodable| ErrorCode::MARSHALLING_ERROR)?;
+        let (digest, start) = (self.digest, out.len());
+        self.outstanding.begin();
+        put_length(out, parts.len());
+        let mut failed = None;
+        for part in &parts {
+            match failed {
+                Some(_) => put_error(out, ErrorCode::RUNTIME_INCONSISTENCY),
+                None => {
+                    let before = out.len();
+                    match self.part(at, part, out) {
+                        Ok(()) => {}
+                        // Java trips over these in its own code and fails the whole request.
+                        Err(ErrorCode::MARSHALLING_ERROR) => {
+                            out.truncate(start);
+                            self.outstanding.take_back();
+                            self.digest = digest;
+                            return Err(ErrorCode::MARSHALLING_ERROR);
+                        }
+                        Err(refusal) => {
+                            out.truncate(before);
+                            put_error(out, refusal);
+                            self.outstanding.take_back();
+                            self.digest = digest;
+                            failed = Some(refusal);
+                        }
+                    }
+                }
+            }
+        }
+        self.outstanding.keep();
+        Ok(())
+    }
+
+    fn part(&mut self, at: &Txnal<'_>, part: &Part<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
+        part.op().0.encode(out);
+        let length_at = out.len();
+        out.extend_from_slice(&[0; 4]);
+        match part {
+            Part::Create(create) => self.create(at, create, out),
+            Part::Delete(delete) => self.delete(at, delete, out),
+            Part::SetData(set) => self.set_data(at, set, out),
+            Part::Check(check) => self.check(at, check, out),
+            Part::Read => Err(ErrorCode::MARSHALLING_ERROR),
+        }?;
+        let length = (out.len() - length_at - 4) as u32;
+        out[length_at..length_at + 4].copy_from_slice(&length.to_be_bytes());
+        Ok(())
+    }
+}
+
+fn put_error(out: &mut Vec<u8>, error: ErrorCode) {
+    OpCode::ERROR.0.encode(out);
+    put_length(out, 4);
+    Txn::Error { err: error.0 }.encode(OpCode::ERROR, out);
+}
+
+fn decode<'a>(reader: &mut Reader<'a>) -> Result<Vec<Part<'a>>, Undecodable> {
+    let mut parts: Vec<Part<'a>> = Vec::new();
+    loop {
+        let header = MultiHeader::decode(reader)?;
+        if header.done {
+            break;
+        }
+        let part = match OpCode(header.op) {
+            op @ (OpCode::CREATE | OpCode::CREATE2 | OpCode::CREATE_CONTAINER) => {
+                Part::Create(retyped(op, CreateRequest::decode(reader)?)?)
+            }
+            OpCode::CREATE_TTL => Part::Create(retyped_ttl(CreateTtlRequest::decode(reader)?)?),
+            OpCode::DELETE => Part::Delete(Decode::decode(reader)?),
+            OpCode::SET_DATA => Part::SetData(Decode::decode(reader)?),
+            OpCode::CHECK => Part::Check(Decode::decode(reader)?),
+            OpCode::GET_DATA | OpCode::GET_CHILDREN => {
+                PathWatchRequest::decode(reader)?;
+                Part::Read
+            }
+            op => return Err(DecodeError::Type(op.0).into()),
+        };
+        parts.push(part);
+    }
+    let reads = parts.iter().filter(|part| matches!(part, Part::Read)).count();
+    if reads != 0 && reads != parts.len() { Err(Undecodable) } else { Ok(parts) }
+}
+
+/// Inside a multi the flags choose the kind: a container flag makes a container of any create.
+fn retyped<'a>(op: OpCode, request: CreateRequest<'a>) -> Result<Create<'a>, Undecodable> {
+    let mode = Mode::from_flag(request.flags).filter(|mode| !mode.ttl).ok_or(Undecodable)?;
+    let acl = request.acl.ok_or(Undecodable)?;
+    let op = if mode.container { OpCode::CREATE_CONTAINER } else { op };
+    Ok(Create { op, path: request.path, data: request.data, acl: Some(acl), flags: request.flags, ttl_ms: -1 })
+}
+
+/// A TTL create whose flags are not TTL becomes what the flags say, and its lifetime is forgotten.
+fn retyped_ttl<'a>(request: CreateTtlRequest<'a>) -> Result<Create<'a>, Undecodable> {
+    let CreateTtlRequest { path, data, acl, flags, ttl_ms } = request;
+    let mode =
+        Mode::from_flag(flags).unwrap_or(Mode { ephemeral: false, sequential: false, container: false, ttl: false });
+    let (op, ttl_ms) = match mode {
+        Mode { ttl: true, .. } => (OpCode::CREATE_TTL, ttl_ms),
+        Mode { container: true, .. } => (OpCode::CREATE_CONTAINER, -1),
+        _ => (OpCode::CREATE, -1),
+    };
+    Ok(Create { op, path, data, acl, flags, ttl_ms })
+}

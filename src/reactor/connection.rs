@@ -1,0 +1,134 @@
+//! One client connection: handshake state, identities, the lane of requests that wait their turn, bytes not yet read or
+//! written, and the numbers that `cons` shows.
+
+use crate::engine::Touch;
+use crate::proto::OpCode;
+use crate::proto::acl::Id;
+use crate::proto::session::SessionId;
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// How far a connection has come.
+#[derive(Debug)]
+pub(super) enum State {
+    /// Nothing but a four-letter word or a ConnectRequest is expected.
+    Fresh,
+    /// The session is being opened; what the client sent behind its ConnectRequest waits.
+    Connecting,
+    /// Requests flow.
+    Open { session: SessionId, touch: Arc<Touch> },
+    /// Nothing is read any more; what is in the output is still sent.
+    Closing,
+}
+
+/// A read that waits behind a write of its session.
+#[derive(Debug)]
+pub struct WaitingRead {
+    /// The client's number.
+    pub xid: i32,
+    /// Operation.
+    pub op: OpCode,
+    /// Encoded record.
+    pub body: Box<[u8]>,
+    pub(super) since_ms: i64,
+}
+
+/// The head of a lane is what runs next (ORDER-2).
+#[derive(Debug)]
+pub(super) enum Waiting {
+    Write { op: OpCode, since_ms: i64 },
+    Read(WaitingRead),
+}
+
+/// What `cons` shows of a connection.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ConnectionStats {
+    /// When it came, ms of the monotonic clock.
+    pub established_ms: i64,
+    /// Packets received.
+    pub received: u64,
+    /// Packets sent.
+    pub sent: u64,
+    /// Last operation.
+    pub last_op: Option<OpCode>,
+    /// Its xid.
+    pub last_cxid: i64,
+    /// The zxid of the last reply.
+    pub last_zxid: i64,
+    /// When the last reply was made, ms.
+    pub last_response_ms: i64,
+    /// Latency of the last request, ms.
+    pub last_latency_ms: i64,
+    /// Least latency; `None` before the first.
+    pub min_latency_ms: Option<i64>,
+    /// Greatest latency.
+    pub max_latency_ms: i64,
+    /// Sum and number, for the mean.
+    pub latency_sum_ms: i64,
+    /// Requests counted.
+    pub latency_count: i64,
+}
+
+/// A connection.
+#[derive(Debug)]
+pub struct Connection {
+    pub(super) remote: SocketAddr,
+    pub(super) state: State,
+    pub(super) identities: Arc<[Id]>,
+    pub(super) timeout_ms: i32,
+    /// The client sent, so it also gets, the readOnly byte.
+    pub(super) knows_read_only: bool,
+    pub(super) lane: VecDeque<Waiting>,
+    pub(super) writes_in_flight: usize,
+    pub(super) lane_bytes: usize,
+    pub(super) input: Vec<u8>,
+    pub(super) output: Vec<u8>,
+    pub(super) heard_ms: i64,
+    pub(super) stats: ConnectionStats,
+}
+
+impl Connection {
+    pub(super) fn new(remote: SocketAddr, identities: Arc<[Id]>, now_ms: i64) -> Self {
+        Connection {
+            remote,
+            state: State::Fresh,
+            identities,
+            timeout_ms: 0,
+            knows_read_only: false,
+            lane: VecDeque::new(),
+            writes_in_flight: 0,
+            lane_bytes: 0,
+            input: Vec::new(),
+            output: Vec::new(),
+            heard_ms: now_ms,
+            stats: ConnectionStats { established_ms: now_ms, last_cxid: -1, ..ConnectionStats::default() },
+        }
+    }
+
+    pub(super) fn session(&self) -> Option<SessionId> {
+        match &self.state {
+            State::Open { session, .. } => Some(*session),
+            _ => None,
+        }
+    }
+
+    /// A reply of this connection was made: the numbers of `cons` and `srvr`.
+    pub(super) fn replied(&mut self, op: OpCode, xid: i32, zxid: i64, since_ms: i64, now_ms: i64) -> i64 {
+        let latency = (now_ms - since_ms).max(0);
+        let stats = &mut self.stats;
+        stats.sent += 1;
+        stats.last_op = Some(op);
+        if xid >= 0 {
+            stats.last_cxid = i64::from(xid);
+        }
+        stats.last_zxid = zxid;
+        stats.last_response_ms = now_ms;
+        stats.last_latency_ms = latency;
+        stats.min_latency_ms = Some(stats.min_latency_ms.map_or(latency, |min| min.min(latency)));
+        stats.max_latency_ms = stats.max_latency_ms.max(latency);
+        stats.latency_sum_ms += latency;
+        stats.latency_count += 1;
+        latency
+    }
+}

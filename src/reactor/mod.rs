@@ -1,0 +1,690 @@
+//! The reactor: bytes and deliveries in; bytes, submissions and connections to close out. It owns connections, their
+//! lanes and their watches, and no socket, clock or lock, so that the server and a simulator run the same code. The
+//! shell that moves the bytes is `server::reactor_thread`; what the operations read is in `read`.
+//!
+//! The catch-up rule: a turn runs under shared access to the tree, works off everything that was delivered up to the
+//! tree's zxid, and only then reads. Deliveries are made under exclusive access, so nothing can be missing (WATCH-1, WATCH-3).
+
+mod connection;
+mod handshake;
+mod read;
+mod reply;
+mod watches;
+
+pub use connection::{Connection, ConnectionStats, WaitingRead};
+pub use read::{ReadRequest, WatchAction, execute, put_event};
+pub use reply::put_write_reply;
+pub use watches::{Number, WatchKind, WatcherType, Watches};
+
+use crate::auth::{AuthOutcome, Policy};
+use crate::engine::{ConnectionKey, Touch};
+use crate::jute::{Decode, Encode, Reader};
+use crate::proto::acl::Id;
+use crate::proto::records::{AuthPacket, RequestHeader, SaslToken};
+use crate::proto::session::SessionId;
+use crate::proto::{Class, ErrorCode, OpCode, Zxid};
+use crate::tree::{Audience, Change, ChangeKind, Tree};
+use connection::{State, Waiting};
+use hashbrown::HashMap;
+use read::{begin_reply, end_reply, event};
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Requests of one connection that may wait in its lane.
+pub const LANE_MAX: usize = 4096;
+/// Bytes of requests of one connection that may wait in its lane.
+pub const LANE_BYTES_MAX: usize = 4 << 20;
+/// Output that a client has not taken yet and above which no further request of it is looked at.
+pub const OUTPUT_SOFT_MAX: usize = 64 << 10;
+/// Output above which the connection is closed: its watch events come faster than it reads. It finds out what it
+/// missed when it sets its watches again.
+pub const OUTPUT_HARD_MAX: usize = 16 << 20;
+
+/// What the operator decides about connections.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Who may do what.
+    pub policy: Arc<Policy>,
+    /// `jute.maxbuffer`: longest frame.
+    pub frame_max: usize,
+    /// Longest string or buffer in a frame.
+    pub field_max: usize,
+    /// Least session timeout, ms.
+    pub min_session_timeout_ms: i32,
+    /// Greatest session timeout, ms.
+    pub max_session_timeout_ms: i32,
+    /// Connections without a session and without a word are closed after this, ms.
+    pub sessionless_timeout_ms: i64,
+    /// Words of four letters that are commands.
+    pub is_word: fn([u8; 4]) -> bool,
+}
+
+/// Something for the engine.
+#[derive(Debug)]
+pub struct Submission {
+    /// Who asks.
+    pub connection: ConnectionKey,
+    /// What for.
+    pub what: Wanted,
+}
+
+/// What a connection wants of the engine.
+#[derive(Debug)]
+pub enum Wanted {
+    /// A new session.
+    NewSession {
+        /// Negotiated timeout.
+        timeout_ms: i32,
+    },
+    /// An old session back.
+    Resume {
+        /// Which.
+        session: SessionId,
+        /// Proof.
+        password: Option<Box<[u8]>>,
+        /// Negotiated timeout.
+        timeout_ms: i32,
+    },
+    /// A transaction.
+    Write {
+        /// Session.
+        session: SessionId,
+        /// The client's number.
+        xid: i32,
+        /// Operation.
+        op: OpCode,
+        /// Encoded record.
+        body: Box<[u8]>,
+        /// Who asks.
+        identities: Arc<[Id]>,
+        /// Reads of the same connection that must see the state right before this write.
+        reads: Vec<WaitingRead>,
+    },
+}
+
+/// What the committing side tells a reactor, in the order of application.
+#[derive(Debug, Default)]
+pub struct Delivery {
+    /// In order.
+    pub items: Vec<Item>,
+    /// Reply frames that the items point into.
+    pub bytes: Vec<u8>,
+}
+
+/// One thing that happened.
+#[derive(Debug)]
+pub enum Item {
+    /// A node changed.
+    Change(Arc<Change>),
+    /// A write of a connection is done.
+    Written {
+        /// Connection.
+        number: Number,
+        /// Reply frame.
+        bytes: Range<usize>,
+        /// The client's number.
+        xid: i32,
+        /// The zxid of the reply.
+        zxid: Zxid,
+        /// It was the session's end: close after sending.
+        close: bool,
+    },
+    /// A read in front of a write is done.
+    Read {
+        /// Connection.
+        number: Number,
+        /// Reply frame; empty when a watch table has to answer.
+        bytes: Range<usize>,
+        /// Operation.
+        op: OpCode,
+        /// The client's number.
+        xid: i32,
+        /// The zxid it read at.
+        zxid: Zxid,
+        /// When it was received, ms.
+        since_ms: i64,
+        /// What it asks of the watch tables.
+        actions: Vec<WatchAction>,
+    },
+    /// The session is there.
+    SessionOpened {
+        /// Connection.
+        number: Number,
+        /// Session.
+        session: SessionId,
+        /// Negotiated timeout.
+        timeout_ms: i32,
+        /// What to touch.
+        touch: Arc<Touch>,
+    },
+    /// There is no such session, or not for this client.
+    SessionRefused {
+        /// Connection.
+        number: Number,
+    },
+    /// The session has ended or moved.
+    Close {
+        /// Connection.
+        number: Number,
+    },
+}
+
+/// What a turn asks of the shell. Kept and drained by the shell, so that nothing is allocated for each turn.
+#[derive(Debug, Default)]
+pub struct Turn {
+    /// For the engine, in order.
+    pub submissions: Vec<Submission>,
+    /// Connections with output.
+    pub flush: Vec<Number>,
+    /// Connections to close once their output is sent.
+    pub close: Vec<Number>,
+    /// Connections that sent a four-letter word (and, for `stmk`, its argument).
+    pub words: Vec<(Number, [u8; 4], Vec<u8>)>,
+}
+
+/// Sums over all connections, past ones included.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ReactorStats {
+    /// Packets received.
+    pub received: u64,
+    /// Packets sent.
+    pub sent: u64,
+    /// Bytes received.
+    pub bytes_received: u64,
+    /// Least latency, ms.
+    pub min_latency_ms: Option<i64>,
+    /// Greatest latency, ms.
+    pub max_latency_ms: i64,
+    /// Sum of latencies, ms.
+    pub latency_sum_ms: i64,
+    /// Latencies summed.
+    pub latency_count: i64,
+    /// Failed authentications.
+    pub auth_failed: u64,
+}
+
+/// A reactor.
+#[derive(Debug)]
+pub struct Reactor {
+    id: u16,
+    settings: Arc<Settings>,
+    connections: HashMap<Number, Connection>,
+    watches: Watches,
+    next_number: Number,
+    /// Sums.
+    pub stats: ReactorStats,
+    told: Vec<Number>,
+    actions: Vec<WatchAction>,
+}
+
+impl Reactor {
+    /// A reactor without connections.
+    pub fn new(id: u16, settings: Arc<Settings>) -> Self {
+        Reactor {
+            id,
+            settings,
+            connections: HashMap::new(),
+            watches: Watches::default(),
+            next_number: 1,
+            stats: ReactorStats::default(),
+            told: Vec::new(),
+            actions: Vec::new(),
+        }
+    }
+
+    /// A client has come.
+    pub fn open(&mut self, remote: SocketAddr, now_ms: i64) -> Number {
+        let number = self.next_number;
+        self.next_number += 1;
+        let identities: Arc<[Id]> = [crate::auth::ip_identity(remote.ip())].into();
+        self.connections.insert(number, Connection::new(remote, identities, now_ms));
+        number
+    }
+
+    /// A connection is gone. Returns its session, which stays.
+    pub fn closed(&mut self, number: Number) -> Option<SessionId> {
+        self.watches.remove_connection(number);
+        self.connections.remove(&number).and_then(|connection| connection.session())
+    }
+
+    /// The key of a connection.
+    pub fn key(&self, number: Number) -> ConnectionKey {
+        ConnectionKey { reactor: self.id, number }
+    }
+
+    /// Connections, with what `cons` shows.
+    pub fn connections(&self) -> impl Iterator<Item = (Number, &Connection)> {
+        self.connections.iter().map(|(number, connection)| (*number, connection))
+    }
+
+    /// A connection by its number.
+    pub fn connection(&self, number: Number) -> Option<&Connection> {
+        self.connections.get(&number)
+    }
+
+    /// The watches.
+    pub fn watches(&self) -> &Watches {
+        &self.watches
+    }
+
+    /// Output to send; the shell takes what the socket took.
+    pub fn output(&mut self, number: Number) -> Option<&mut Vec<u8>> {
+        self.connections.get_mut(&number).map(|connection| &mut connection.output)
+    }
+
+    /// Whether the shell should read more of this connection.
+    pub fn wants_input(&self, number: Number, busy: bool) -> bool {
+        self.connections.get(&number).is_some_and(|connection| may_go_on(connection, busy))
+    }
+
+    /// Connections that have been silent too long: without a session after their own limit, with one after its timeout.
+    pub fn silent(&self, now_ms: i64, out: &mut Vec<Number>) {
+        for (number, connection) in &self.connections {
+            let limit = match connection.state {
+                State::Open { .. } => i64::from(connection.timeout_ms).max(self.settings.sessionless_timeout_ms) * 2,
+                _ => self.settings.sessionless_timeout_ms,
+            };
+            if now_ms - connection.heard_ms > limit {
+                out.push(*number);
+            }
+        }
+    }
+
+    /// Everything the committing side has told, up to the tree's zxid.
+    pub fn deliver(&mut self, tree: &Tree, delivery: Delivery, busy: bool, now_ms: i64, turn: &mut Turn) {
+        for item in delivery.items {
+            match item {
+                Item::Change(change) => self.notify(&change, turn),
+                Item::Written { number, bytes, xid, zxid, close } => {
+                    let Some(connection) = self.connections.get_mut(&number) else { continue };
+                    connection.output.extend_from_slice(&delivery.bytes[bytes]);
+                    turn.flush.push(number);
+                    if let Some(Waiting::Write { op, since_ms }) = connection.lane.pop_front() {
+                        connection.writes_in_flight -= 1;
+                        let latency = connection.replied(op, xid, zxid.0, since_ms, now_ms);
+                        self.stats.count(latency);
+                    }
+                    if close {
+                        connection.state = State::Closing;
+                        turn.close.push(number);
+                    } else {
+                        self.advance(tree, number, busy, now_ms, turn);
+                    }
+                }
+                Item::Read { number, bytes, op, xid, zxid, since_ms, actions } => {
+                    let Some(connection) = self.connections.get_mut(&number) else { continue };
+                    connection.output.extend_from_slice(&delivery.bytes[bytes]);
+                    let latency = connection.replied(op, xid, zxid.0, since_ms, now_ms);
+                    self.stats.count(latency);
+                    turn.flush.push(number);
+                    self.act(number, zxid, actions);
+                }
+                Item::SessionOpened { number, session, timeout_ms, touch } => {
+                    if self.session_opened(number, session, timeout_ms, touch, now_ms) {
+                        turn.flush.push(number);
+                        self.read_on(tree, number, &[], busy, now_ms, turn);
+                    }
+                }
+                Item::SessionRefused { number } => {
+                    if let Some(connection) = self.connections.get_mut(&number) {
+                        connection.refuse_session();
+                        turn.flush.push(number);
+                        turn.close.push(number);
+                    }
+                }
+                Item::Close { number } => {
+                    if let Some(connection) = self.connections.get_mut(&number) {
+                        connection.state = State::Closing;
+                        turn.close.push(number);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Bytes from a client. The first of a connection decide between a four-letter word and a handshake.
+    pub fn receive(&mut self, tree: &Tree, number: Number, bytes: &[u8], busy: bool, now_ms: i64, turn: &mut Turn) {
+        self.stats.bytes_received += bytes.len() as u64;
+        if let Some(connection) = self.connections.get_mut(&number) {
+            connection.heard_ms = now_ms;
+        }
+        self.read_on(tree, number, bytes, busy, now_ms, turn);
+    }
+
+    /// Works off what is in the input buffer and `bytes` behind it, frame by frame, as far as the lane allows.
+    fn read_on(&mut self, tree: &Tree, number: Number, bytes: &[u8], busy: bool, now_ms: i64, turn: &mut Turn) {
+        let Some(connection) = self.connections.get_mut(&number) else { return };
+        if connection.input.is_empty() {
+            let used = self.frames(tree, number, bytes, busy, now_ms, turn);
+            if let Some(connection) = self.connections.get_mut(&number) {
+                connection.input.extend_from_slice(&bytes[used..]);
+            }
+            return;
+        }
+        let mut input = std::mem::take(&mut connection.input);
+        input.extend_from_slice(bytes);
+        let used = self.frames(tree, number, &input, busy, now_ms, turn);
+        if let Some(connection) = self.connections.get_mut(&number) {
+            input.drain(..used);
+            if input.is_empty() {
+                input = Vec::new();
+            }
+            connection.input = input;
+        }
+    }
+
+    /// Whole frames at the start of `bytes`; returns how many bytes they were.
+    fn frames(&mut self, tree: &Tree, number: Number, bytes: &[u8], busy: bool, now_ms: i64, turn: &mut Turn) -> usize {
+        let mut used = 0;
+        while let Some(connection) = self.connections.get_mut(&number)
+            && may_go_on(connection, busy)
+        {
+            let rest = &bytes[used..];
+            let Some((head, body)) = rest.split_first_chunk::<4>() else { break };
+            if matches!(connection.state, State::Fresh) && (self.settings.is_word)(*head) {
+                let argument = if head == b"stmk" { 8 } else { 0 };
+                if body.len() < argument {
+                    break;
+                }
+                connection.state = State::Closing;
+                turn.words.push((number, *head, body[..argument].to_vec()));
+                return bytes.len();
+            }
+            let length = i32::from_be_bytes(*head);
+            let length = match usize::try_from(length).ok().filter(|length| *length <= self.settings.frame_max) {
+                Some(length) => length,
+                None => {
+                    let hint = hint_of(head);
+                    tracing::warn!(peer = %connection.remote, length, max = self.settings.frame_max, hint, "closing: no frame of that length is allowed");
+                    self.hang_up(number, turn);
+                    return bytes.len();
+                }
+            };
+            let Some(frame) = body.get(..length) else { break };
+            used += 4 + length;
+            self.stats.received += 1;
+            connection.stats.received += 1;
+            match connection.state {
+                State::Fresh => self.connect(tree, number, frame, turn),
+                _ => self.request(tree, number, frame, now_ms, turn),
+            }
+        }
+        used
+    }
+
+    fn request(&mut self, tree: &Tree, number: Number, frame: &[u8], now_ms: i64, turn: &mut Turn) {
+        let Some(connection) = self.connections.get_mut(&number) else { return };
+        let State::Open { session, touch } = &connection.state else { return };
+        let session = *session;
+        let mut reader = Reader::new(frame, self.settings.field_max);
+        let Ok(header) = RequestHeader::decode(&mut reader) else {
+            tracing::warn!(peer = %connection.remote, session = format_args!("0x{session:x}"), "closing: a frame too short for a request header");
+            return self.hang_up(number, turn);
+        };
+        if touch.is_closing() {
+            // As the original: a request of a session that is ending is dropped without a word.
+            return;
+        }
+        touch.touch(now_ms);
+        let (op, body) = (OpCode(header.op), reader.rest());
+        match op {
+            OpCode::AUTH => return self.authenticate(number, header.xid, body, turn),
+            OpCode::SASL => return self.sasl(number, header.xid, body, turn),
+            _ => {}
+        }
+        if !self.settings.policy.admits(&connection.identities) {
+            return self.last_words(number, header.xid, 0, ErrorCode::SESSION_CLOSED_REQUIRE_SASL_AUTH, turn);
+        }
+        let xid = if op == OpCode::PING { -2 } else { header.xid };
+        match op.class() {
+            None => self.last_words(number, xid, -1, ErrorCode::UNIMPLEMENTED, turn),
+            Some(Class::Write | Class::Session) => {
+                let mut reads = Vec::new();
+                while let Some(Waiting::Read(_)) = connection.lane.back() {
+                    if let Some(Waiting::Read(read)) = connection.lane.pop_back() {
+                        connection.lane_bytes -= read.body.len();
+                        reads.push(read);
+                    }
+                }
+                reads.reverse();
+                connection.lane.push_back(Waiting::Write { op, since_ms: now_ms });
+                connection.writes_in_flight += 1;
+                let identities = connection.identities.clone();
+                let what = Wanted::Write { session, xid, op, body: body.into(), identities, reads };
+                turn.submissions.push(Submission { connection: ConnectionKey { reactor: self.id, number }, what });
+            }
+            Some(Class::Read | Class::Connection) if !connection.lane.is_empty() => {
+                connection.lane_bytes += body.len();
+                connection.lane.push_back(Waiting::Read(WaitingRead { xid, op, body: body.into(), since_ms: now_ms }));
+            }
+            Some(Class::Read | Class::Connection) => {
+                self.read(tree, number, xid, op, body, now_ms, now_ms);
+                turn.flush.push(number);
+            }
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn read(&mut self, tree: &Tree, number: Number, xid: i32, op: OpCode, body: &[u8], since_ms: i64, now_ms: i64) {
+        let Some(connection) = self.connections.get_mut(&number) else { return };
+        let request = ReadRequest {
+            xid,
+            op,
+            body,
+            session: connection.session().unwrap_or(0),
+            identities: &connection.identities,
+            field_max: self.settings.field_max,
+        };
+        let mut actions = std::mem::take(&mut self.actions);
+        execute(tree, &self.settings.policy, &request, &mut connection.output, &mut actions);
+        let latency = connection.replied(op, xid, tree.zxid().0, since_ms, now_ms);
+        self.stats.count(latency);
+        if !actions.is_empty() {
+            self.act(number, tree.zxid(), actions.drain(..));
+        }
+        self.actions = actions;
+    }
+
+    /// Registers and removes watches at this point of the stream of changes.
+    fn act(&mut self, number: Number, zxid: Zxid, actions: impl IntoIterator<Item = WatchAction>) {
+        for action in actions {
+            match action {
+                WatchAction::Add(path, kind) => self.watches.add(number, &path, kind),
+                WatchAction::Find { path, kind, remove, xid } => {
+                    let found = match remove {
+                        true => self.watches.remove(number, &path, kind),
+                        false => self.watches.contains(number, &path, kind),
+                    };
+                    let error = if found { ErrorCode::OK } else { ErrorCode::NO_WATCHER };
+                    if let Some(connection) = self.connections.get_mut(&number) {
+                        let frame = begin_reply(&mut connection.output, xid, zxid.0, error);
+                        end_reply(&mut connection.output, frame);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A write is done: the reads behind it run now, up to the next write.
+    fn advance(&mut self, tree: &Tree, number: Number, busy: bool, now_ms: i64, turn: &mut Turn) {
+        while let Some(connection) = self.connections.get_mut(&number)
+            && let Some(Waiting::Read(_)) = connection.lane.front()
+        {
+            if let Some(Waiting::Read(WaitingRead { xid, op, body, since_ms })) = connection.lane.pop_front() {
+                connection.lane_bytes -= body.len();
+                self.read(tree, number, xid, op, &body, since_ms, now_ms);
+            }
+        }
+        if self.connections.get(&number).is_some_and(|connection| !connection.input.is_empty()) {
+            self.read_on(tree, number, &[], busy, now_ms, turn);
+        }
+    }
+
+    fn authenticate(&mut self, number: Number, xid: i32, body: &[u8], turn: &mut Turn) {
+        let Some(connection) = self.connections.get_mut(&number) else { return };
+        let packet = AuthPacket::decode(&mut Reader::new(body, self.settings.field_max));
+        let Ok(AuthPacket { scheme, auth, .. }) = packet else { return self.hang_up(number, turn) };
+        let policy = &self.settings.policy;
+        match policy.authenticate(scheme.as_deref(), auth, connection.remote.ip(), &connection.identities) {
+            AuthOutcome::Accepted(ids) => {
+                let new: Vec<_> = ids.into_iter().filter(|id| !connection.identities.contains(id)).collect();
+                if !new.is_empty() {
+                    connection.identities = connection.identities.iter().cloned().chain(new).collect();
+                }
+                let frame = begin_reply(&mut connection.output, xid, 0, ErrorCode::OK);
+                end_reply(&mut connection.output, frame);
+                connection.stats.sent += 1;
+                self.stats.sent += 1;
+                turn.flush.push(number);
+            }
+            AuthOutcome::Refused(why) => {
+                self.stats.auth_failed += 1;
+                tracing::warn!(peer = %connection.remote, scheme = scheme.as_deref().unwrap_or("null"), %why, "authentication failed");
+                self.last_words(number, xid, 0, ErrorCode::AUTH_FAILED, turn);
+            }
+            AuthOutcome::WrongEnsemble => {
+                self.stats.auth_failed += 1;
+                tracing::warn!(peer = %connection.remote, "closing: the client looks for another ensemble");
+                self.hang_up(number, turn);
+            }
+        }
+    }
+
+    /// Without a SASL configuration the original answers every token with none, and nothing is proven.
+    fn sasl(&mut self, number: Number, xid: i32, body: &[u8], turn: &mut Turn) {
+        let Some(connection) = self.connections.get_mut(&number) else { return };
+        if SaslToken::decode(&mut Reader::new(body, self.settings.field_max)).is_err() {
+            return self.hang_up(number, turn);
+        }
+        let frame = begin_reply(&mut connection.output, xid, 0, ErrorCode::OK);
+        SaslToken { token: None }.encode(&mut connection.output);
+        end_reply(&mut connection.output, frame);
+        connection.stats.sent += 1;
+        self.stats.sent += 1;
+        turn.flush.push(number);
+    }
+
+    /// An error reply, then the end.
+    fn last_words(&mut self, number: Number, xid: i32, zxid: i64, error: ErrorCode, turn: &mut Turn) {
+        if let Some(connection) = self.connections.get_mut(&number) {
+            let frame = begin_reply(&mut connection.output, xid, zxid, error);
+            end_reply(&mut connection.output, frame);
+            connection.stats.sent += 1;
+            self.stats.sent += 1;
+            connection.state = State::Closing;
+            turn.flush.push(number);
+            turn.close.push(number);
+        }
+    }
+
+    fn hang_up(&mut self, number: Number, turn: &mut Turn) {
+        if let Some(connection) = self.connections.get_mut(&number) {
+            connection.state = State::Closing;
+            turn.close.push(number);
+        }
+    }
+
+    /// Tells the watchers of one change: of the node, then of its parent's children, each only if it may read.
+    fn notify(&mut self, change: &Change, turn: &mut Turn) {
+        if self.watches.is_empty() {
+            return;
+        }
+        let mut told = std::mem::take(&mut self.told);
+        let kind = match change.kind {
+            ChangeKind::Created => event::CREATED,
+            ChangeKind::Deleted => event::DELETED,
+            ChangeKind::DataSet => event::DATA_CHANGED,
+        };
+        let mut frame = Vec::new();
+        let path: &str = if change.path.is_empty() { "/" } else { &change.path };
+        self.watches.trigger_data(path, &mut told);
+        self.tell(&told, change.zxid, kind, path, &change.audience, &mut frame, turn);
+        if change.kind == ChangeKind::Deleted {
+            let already = std::mem::take(&mut told);
+            self.watches.trigger_child(path, &mut told);
+            told.retain(|number| already.binary_search(number).is_err());
+            self.tell(&told, change.zxid, kind, path, &change.audience, &mut frame, turn);
+        }
+        if change.kind != ChangeKind::DataSet
+            && let Some((parent, _)) = path.rsplit_once('/')
+        {
+            let parent = if parent.is_empty() { "/" } else { parent };
+            self.watches.trigger_child(parent, &mut told);
+            frame.clear();
+            self.tell(&told, change.zxid, event::CHILDREN_CHANGED, parent, &change.parent_audience, &mut frame, turn);
+        }
+        self.told = told;
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn tell(
+        &mut self,
+        told: &[Number],
+        zxid: Zxid,
+        kind: i32,
+        path: &str,
+        audience: &Audience,
+        frame: &mut Vec<u8>,
+        turn: &mut Turn,
+    ) {
+        if told.is_empty() {
+            return;
+        }
+        if frame.is_empty() {
+            put_event(frame, zxid.0, kind, path);
+        }
+        for number in told {
+            let Some(connection) = self.connections.get_mut(number) else { continue };
+            let list = match audience {
+                Audience::Everyone => None,
+                Audience::List(list) => Some(&**list),
+            };
+            if !self.settings.policy.permits(list, crate::proto::acl::READ, &connection.identities) {
+                continue;
+            }
+            connection.output.extend_from_slice(frame);
+            connection.stats.sent += 1;
+            self.stats.sent += 1;
+            turn.flush.push(*number);
+            if connection.output.len() > OUTPUT_HARD_MAX {
+                tracing::warn!(peer = %connection.remote, waiting = connection.output.len(), "closing: the client does not read its watch events");
+                connection.output = Vec::new();
+                connection.state = State::Closing;
+                turn.close.push(*number);
+            }
+        }
+    }
+}
+
+impl ReactorStats {
+    fn count(&mut self, latency_ms: i64) {
+        self.sent += 1;
+        self.min_latency_ms = Some(self.min_latency_ms.map_or(latency_ms, |min| min.min(latency_ms)));
+        self.max_latency_ms = self.max_latency_ms.max(latency_ms);
+        self.latency_sum_ms += latency_ms;
+        self.latency_count += 1;
+    }
+}
+
+/// Pressure travels back to the socket: no frame is looked at while its answer would have to wait too long (BOUNDED).
+fn may_go_on(connection: &Connection, busy: bool) -> bool {
+    match connection.state {
+        State::Fresh | State::Open { .. } => {}
+        State::Connecting | State::Closing => return false,
+    }
+    connection.output.len() <= OUTPUT_SOFT_MAX
+        && connection.lane.len() < LANE_MAX
+        && connection.lane_bytes < LANE_BYTES_MAX
+        && !(busy && connection.writes_in_flight > 0)
+}
+
+/// What a stranger probably wanted.
+fn hint_of(head: &[u8; 4]) -> &'static str {
+    match head {
+        b"GET " | b"POST" | b"HEAD" | b"PUT " => "this looks like HTTP",
+        [0x16, 3, ..] => "this looks like TLS on a port for plain text",
+        [b'a'..=b'z', b'a'..=b'z', b'a'..=b'z', b'a'..=b'z'] => "this looks like an unknown four-letter word",
+        _ => "",
+    }
+}

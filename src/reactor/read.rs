@@ -1,0 +1,377 @@
+//! Operations that read: look up, check the ACL, encode the reply, say which watch to leave. A pure function of the tree at
+//! one zxid, so that the reactor and the committing thread (for reads that wait in front of a write of their session)
+//! run the same code.
+
+use super::watches::{WatchKind, WatcherType};
+use crate::auth::{self, Policy};
+use crate::jute::{Decode, DecodeError, Encode, Reader, put_length, put_text};
+use crate::proto::acl::{self, Id};
+use crate::proto::records::{
+    GetAclResponse, GetDataResponse, MULTI_END, MultiHeader, PathModeRequest, PathRequest, PathWatchRequest,
+    ReplyHeader, SetPersistentWatches, SetWatches, WatcherEvent,
+};
+use crate::proto::session::SessionId;
+use crate::proto::{ErrorCode, OpCode};
+use crate::tree::{Node, Tree};
+
+/// Event types of the wire.
+pub mod event {
+    /// A node came.
+    pub const CREATED: i32 = 1;
+    /// A node went.
+    pub const DELETED: i32 = 2;
+    /// Its data was set.
+    pub const DATA_CHANGED: i32 = 3;
+    /// Its list of children changed.
+    pub const CHILDREN_CHANGED: i32 = 4;
+}
+
+/// A frame's request, ready to execute.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadRequest<'a> {
+    /// The client's number.
+    pub xid: i32,
+    /// Operation.
+    pub op: OpCode,
+    /// Encoded record.
+    pub body: &'a [u8],
+    /// Session.
+    pub session: SessionId,
+    /// Identities of the connection.
+    pub identities: &'a [Id],
+    /// Longest string or buffer.
+    pub field_max: usize,
+}
+
+/// What a read asks of the watch tables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WatchAction {
+    /// Leave a watch.
+    Add(Box<str>, WatchKind),
+    /// Answer whether there is such a watch, and remove it if asked: only the tables know.
+    Find {
+        /// Path.
+        path: Box<str>,
+        /// Which.
+        kind: WatcherType,
+        /// Remove it.
+        remove: bool,
+        /// The client's number, for the reply.
+        xid: i32,
+    },
+}
+
+/// Executes a read: appends the whole reply frame to `out` (for setWatches with the events in front), except for
+/// [`WatchAction::Find`], which is answered by who owns the tables.
+pub fn execute(
+    tree: &Tree,
+    policy: &Policy,
+    request: &ReadRequest<'_>,
+    out: &mut Vec<u8>,
+    actions: &mut Vec<WatchAction>,
+) {
+    let events_at = out.len();
+    let frame = begin_reply(out, request.xid, tree.zxid().0, ErrorCode::OK);
+    let (before, body_at) = (actions.len(), out.len());
+    let result = Read { tree, policy, request }.run(out, actions);
+    let error = match result {
+        Ok(()) => ErrorCode::OK,
+        Err(Failure::Code(code)) => code,
+        Err(Failure::Decode) => ErrorCode::MARSHALLING_ERROR,
+    };
+    if matches!(actions.get(before), Some(WatchAction::Find { .. })) {
+        out.truncate(frame);
+        return;
+    }
+    if error != ErrorCode::OK {
+        // An exists on a missing node fails and still leaves its watch; nothing else does.
+        if request.op != OpCode::EXISTS {
+            actions.truncate(before);
+        }
+        out.truncate(body_at);
+        out[body_at - 4..body_at].copy_from_slice(&error.0.to_be_bytes());
+        if request.op == OpCode::MULTI_READ {
+            MULTI_END.encode(out);
+        }
+    }
+    end_reply(out, frame);
+    if matches!(request.op, OpCode::SET_WATCHES | OpCode::SET_WATCHES2) && error == ErrorCode::OK {
+        replay_missed(tree, request, out, events_at, actions);
+    }
+}
+
+/// Starts a reply frame; returns where its length stands.
+pub fn begin_reply(out: &mut Vec<u8>, xid: i32, zxid: i64, err: ErrorCode) -> usize {
+    let frame = out.len();
+    out.extend_from_slice(&[0; 4]);
+    ReplyHeader { xid, zxid, err: err.0 }.encode(out);
+    frame
+}
+
+/// Fills in the length of a frame.
+pub fn end_reply(out: &mut [u8], frame: usize) {
+    let length = (out.len() - frame - 4) as u32;
+    out[frame..frame + 4].copy_from_slice(&length.to_be_bytes());
+}
+
+/// Appends a whole event frame.
+pub fn put_event(out: &mut Vec<u8>, zxid: i64, kind: i32, path: &str) {
+    let frame = begin_reply(out, -1, zxid, ErrorCode::OK);
+    WatcherEvent { kind, state: 3, path: Some(path.into()) }.encode(out);
+    end_reply(out, frame);
+}
+
+enum Failure {
+    Code(ErrorCode),
+    Decode,
+}
+
+impl From<DecodeError> for Failure {
+    fn from(_: DecodeError) -> Self {
+        Failure::Decode
+    }
+}
+
+impl From<ErrorCode> for Failure {
+    fn from(code: ErrorCode) -> Self {
+        Failure::Code(code)
+    }
+}
+
+struct Read<'r, 'a> {
+    tree: &'r Tree,
+    policy: &'r Policy,
+    request: &'r ReadRequest<'a>,
+}
+
+impl<'a> Read<'_, 'a> {
+    fn decode<T: Decode<'a>>(&self) -> Result<T, DecodeError> {
+        T::decode(&mut Reader::new(self.request.body, self.request.field_max))
+    }
+
+    fn run(&self, out: &mut Vec<u8>, actions: &mut Vec<WatchAction>) -> Result<(), Failure> {
+        match self.request.op {
+            OpCode::PING => Ok(()),
+            OpCode::EXISTS => {
+                let PathWatchRequest { path, watch } = self.decode()?;
+                let path = path.ok_or(Failure::Decode)?;
+                if path.contains('\0') {
+                    return Err(ErrorCode::BAD_ARGUMENTS.into());
+                }
+                let node = self.tree.get(&path);
+                if let Some(node) = node {
+                    self.permit(node, acl::READ)?;
+                }
+                if watch {
+                    actions.push(WatchAction::Add(path.as_ref().into(), WatchKind::Data));
+                }
+                self.tree.stat(node.ok_or(ErrorCode::NO_NODE)?).encode(out);
+                Ok(())
+            }
+            OpCode::GET_DATA => {
+                let PathWatchRequest { path, watch } = self.decode()?;
+                let path = path.ok_or(Failure::Decode)?;
+                let node = self.readable(&path)?;
+                GetDataResponse { data: node.data(), stat: self.tree.stat(node) }.encode(out);
+                if watch {
+                    actions.push(WatchAction::Add(path.as_ref().into(), WatchKind::Data));
+                }
+                Ok(())
+            }
+            op @ (OpCode::GET_CHILDREN | OpCode::GET_CHILDREN2) => {
+                let PathWatchRequest { path, watch } = self.decode()?;
+                let path = path.ok_or(Failure::Decode)?;
+                let node = self.readable(&path)?;
+                self.put_children(node, out);
+                if op == OpCode::GET_CHILDREN2 {
+                    self.tree.stat(node).encode(out);
+                }
+                if watch {
+                    actions.push(WatchAction::Add(path.as_ref().into(), WatchKind::Child));
+                }
+                Ok(())
+            }
+            OpCode::GET_ACL => {
+                let PathRequest { path } = self.decode()?;
+                let node = self.tree.get(&path.ok_or(Failure::Decode)?).ok_or(ErrorCode::NO_NODE)?;
+                self.permit(node, acl::READ | acl::ADMIN)?;
+                let list = self.tree.acl(node.acl()).map_or_else(acl::Acl::open_unsafe, |list| list.to_vec());
+                let shown = if self.permit(node, acl::ADMIN).is_ok() { list } else { auth::redact(&list) };
+                GetAclResponse { acl: Some(shown), stat: self.tree.stat(node) }.encode(out);
+                Ok(())
+            }
+            OpCode::GET_ALL_CHILDREN_NUMBER => {
+                let PathRequest { path } = self.decode()?;
+                let path = path.ok_or(Failure::Decode)?;
+                self.readable(&path)?;
+                let id = self.tree.find(&path).ok_or(ErrorCode::NO_NODE)?;
+                (self.tree.descendant_count(id) as i32).encode(out);
+                Ok(())
+            }
+            OpCode::GET_EPHEMERALS => {
+                let PathRequest { path } = self.decode()?;
+                let prefix = path.as_deref().filter(|prefix| !prefix.trim().is_empty() && *prefix != "/").unwrap_or("");
+                let mut owned: Vec<_> =
+                    self.tree.ephemerals(self.request.session).map(|id| self.tree.path(id)).collect();
+                owned.retain(|path| path.starts_with(prefix));
+                owned.sort_unstable();
+                put_length(out, owned.len());
+                owned.iter().for_each(|path| put_text(out, path));
+                Ok(())
+            }
+            OpCode::SYNC => {
+                let PathRequest { path } = self.decode()?;
+                path.encode(out);
+                Ok(())
+            }
+            OpCode::WHO_AM_I => {
+                let shown: Vec<_> = self.request.identities.iter().map(|id| (&id.scheme, self.policy.user(id))).collect();
+                put_length(out, shown.len());
+                for (scheme, user) in shown {
+                    put_text(out, scheme);
+                    put_text(out, user);
+                }
+                Ok(())
+            }
+            OpCode::MULTI_READ => self.multi_read(out),
+            OpCode::ADD_WATCH => {
+                let PathModeRequest { path, mode } = self.decode()?;
+                let kind = match mode {
+                    0 => WatchKind::Persistent,
+                    1 => WatchKind::PersistentRecursive,
+                    _ => return Err(Failure::Decode),
+                };
+                actions.push(WatchAction::Add(path.ok_or(Failure::Decode)?.as_ref().into(), kind));
+                ErrorCode::OK.0.encode(out);
+                Ok(())
+            }
+            op @ (OpCode::CHECK_WATCHES | OpCode::REMOVE_WATCHES) => {
+                let PathModeRequest { path, mode } = self.decode()?;
+                let kind = WatcherType::from_wire(mode).ok_or(Failure::Decode)?;
+                let path = path.ok_or(ErrorCode::NO_WATCHER)?.as_ref().into();
+                let remove = op == OpCode::REMOVE_WATCHES;
+                actions.push(WatchAction::Find { path, kind, remove, xid: self.request.xid });
+                Ok(())
+            }
+            OpCode::SET_WATCHES | OpCode::SET_WATCHES2 => MissedWatches::decode(self.request).map(drop),
+            op => unreachable!("{op} is not a read, the opcode table says so"),
+        }
+    }
+
+    fn readable(&self, path: &str) -> Result<&Node, Failure> {
+        let node = self.tree.get(path).ok_or(ErrorCode::NO_NODE)?;
+        self.permit(node, acl::READ)?;
+        Ok(node)
+    }
+
+    fn permit(&self, node: &Node, permission: i32) -> Result<(), ErrorCode> {
+        if self.tree.world_permissions(node.acl()) & permission != 0 {
+            return Ok(());
+        }
+        let list = self.tree.acl(node.acl()).map(|list| &**list);
+        match self.policy.permits(list, permission, self.request.identities) {
+            true => Ok(()),
+            false => Err(ErrorCode::NO_AUTH),
+        }
+    }
+
+    fn put_children(&self, node: &Node, out: &mut Vec<u8>) {
+        let children = node.children();
+        out.reserve(children.len() * 16);
+        put_length(out, children.len());
+        children.iter().for_each(|id| put_text(out, self.tree.node(*id).name()));
+    }
+
+    /// Parts fail one by one; only what is no record of a multi of reads fails as a whole.
+    fn multi_read(&self, out: &mut Vec<u8>) -> Result<(), Failure> {
+        let mut reader = Reader::new(self.request.body, self.request.field_max);
+        let mut parts = Vec::new();
+        loop {
+            let header = MultiHeader::decode(&mut reader)?;
+            if header.done {
+                break;
+            }
+            let op = OpCode(header.op);
+            if !matches!(op, OpCode::GET_DATA | OpCode::GET_CHILDREN) {
+                return Err(Failure::Decode);
+            }
+            let PathWatchRequest { path, .. } = PathWatchRequest::decode(&mut reader)?;
+            parts.push((op, path.ok_or(Failure::Decode)?));
+        }
+        for (op, path) in parts {
+            match self.readable(&path) {
+                Ok(node) => {
+                    MultiHeader { op: op.0, done: false, err: 0 }.encode(out);
+                    match op {
+                        OpCode::GET_DATA => {
+                            GetDataResponse { data: node.data(), stat: self.tree.stat(node) }.encode(out);
+                        }
+                        _ => self.put_children(node, out),
+                    }
+                }
+                Err(Failure::Code(code)) => {
+                    MultiHeader { op: -1, done: false, err: code.0 }.encode(out);
+                    code.0.encode(out);
+                }
+                Err(Failure::Decode) => return Err(Failure::Decode),
+            }
+        }
+        MULTI_END.encode(out);
+        Ok(())
+    }
+}
+
+struct MissedWatches<'a> {
+    standard: SetWatches<'a>,
+    persistent: Option<SetPersistentWatches<'a>>,
+}
+
+impl<'a> MissedWatches<'a> {
+    /// A null vector or a null path in one fails the request, before anything is registered.
+    fn decode(request: &ReadRequest<'a>) -> Result<Self, Failure> {
+        let mut reader = Reader::new(request.body, request.field_max);
+        let standard = SetWatches::decode(&mut reader)?;
+        let persistent = match request.op {
+            OpCode::SET_WATCHES2 => Some(SetPersistentWatches::decode(&mut reader)?),
+            _ => None,
+        };
+        let mut lists = vec![&standard.data_watches, &standard.exist_watches, &standard.child_watches];
+        if let Some(persistent) = &persistent {
+            lists.extend([&persistent.persistent_watches, &persistent.persistent_recursive_watches]);
+        }
+        match lists.iter().all(|list| list.as_ref().is_some_and(|paths| paths.iter().all(Option::is_some))) {
+            true => Ok(MissedWatches { standard, persistent }),
+            false => Err(Failure::Decode),
+        }
+    }
+}
+
+/// What a client that comes back has missed since its zxid is told at once, in front of the reply; the rest is armed
+/// again. These events carry zxid -1 and are not filtered by ACLs, as in the original (`DataTree.setWatches`).
+fn replay_missed(tree: &Tree, request: &ReadRequest<'_>, out: &mut Vec<u8>, at: usize, actions: &mut Vec<WatchAction>) {
+    let Ok(MissedWatches { standard, persistent }) = MissedWatches::decode(request) else { return };
+    let mut events = Vec::new();
+    let since = standard.relative_zxid;
+    let mut each = |list: &crate::jute::List<crate::jute::Text<'_>>, kind, missed: &dyn Fn(&str) -> Option<i32>| {
+        for path in list.iter().flatten().flatten() {
+            match missed(path) {
+                Some(event) => put_event(&mut events, -1, event, path),
+                None => actions.push(WatchAction::Add(path.as_ref().into(), kind)),
+            }
+        }
+    };
+    each(&standard.data_watches, WatchKind::Data, &|path| match tree.get(path) {
+        None => Some(event::DELETED),
+        Some(node) => (node.stat.mzxid > since).then_some(event::DATA_CHANGED),
+    });
+    each(&standard.exist_watches, WatchKind::Data, &|path| tree.get(path).map(|_| event::CREATED));
+    each(&standard.child_watches, WatchKind::Child, &|path| match tree.get(path) {
+        None => Some(event::DELETED),
+        Some(node) => (node.stat.pzxid > since).then_some(event::CHILDREN_CHANGED),
+    });
+    if let Some(persistent) = &persistent {
+        each(&persistent.persistent_watches, WatchKind::Persistent, &|_| None);
+        each(&persistent.persistent_recursive_watches, WatchKind::PersistentRecursive, &|_| None);
+    }
+    out.splice(at..at, events);
+}
