@@ -41,16 +41,16 @@ resolve() {
 # classpath POM: the resolved jars, as a class path.
 classpath() { printf '%s/lib/*' "$(readlink -f "$CACHE/$1")"; }
 
-# compile POM FOLDER: FOLDER/*.java against the jars of POM, into $CACHE/classes-<name of FOLDER>.
+# compile POM FOLDER: FOLDER/*.java and lib/java/*.java against the jars of POM, into $CACHE/classes-<name of FOLDER>.
 compile() {
     local out key
     out="$CACHE/classes-$(basename "$2")"
-    key="$({ readlink -f "$CACHE/$1"; cat "$2"/*.java; } | sha256sum)"
+    key="$({ readlink -f "$CACHE/$1"; cat "$2"/*.java "$LIB"/java/*.java; } | sha256sum)"
     (
         flock 9
         [ "$(cat "$out/.done" 2>/dev/null)" = "$key" ] && exit 0
         rm -rf "$out"; mkdir -p "$out"
-        javac -nowarn -Xlint:none -J-Xmx256m -cp "$(classpath "$1")" -d "$out" "$2"/*.java >&2 || exit 1
+        javac -nowarn -Xlint:none -J-Xmx256m -cp "$(classpath "$1")" -d "$out" "$2"/*.java "$LIB"/java/*.java >&2 || exit 1
         printf '%s\n' "$key" >"$out/.done"
     ) 9>"$out.lock"
 }
