@@ -37,9 +37,7 @@ const NAMES: &[(&str, Algorithm)] = &[
     ("SHA", Algorithm::Sha1),
     ("1.3.14.3.2.26", Algorithm::Sha1),
     ("MD2", Algorithm::Md2),
-    ("1.2.840.113549.2.2", Algorithm::Md2),
     ("MD5", Algorithm::Md5),
-    ("1.2.840.113549.2.5", Algorithm::Md5),
     ("SHA-224", Algorithm::Sha224),
     ("SHA224", Algorithm::Sha224),
     ("2.16.840.1.101.3.4.2.4", Algorithm::Sha224),
@@ -110,4 +108,53 @@ pub(super) fn user(id: &str) -> &str {
 pub(super) fn is_valid(id: &str) -> bool {
     let parts = id.trim_end_matches(':').split(':').count();
     parts == 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What Java 17 makes of `super:secret`.
+    const JAVA: &[(&str, &str)] = &[
+        ("SHA1", "lK75jTNcA+U9vtVEw5vB51mj/w4="),
+        ("MD2", "lSzLt0eKkY9eVbS+EGT7Nw=="),
+        ("MD5", "a0jjl2hSRgOYyP70Eq+wUw=="),
+        ("SHA-224", "SLmP5pzv7J/lzB7FLtFE6OUZQ/8aiqll5AYE4w=="),
+        ("SHA-256", "WTA5ucCHTdJq645xIMibj8HviTPeB5mMuJ4/+v1dIEw="),
+        ("SHA-384", "yaR4GNq//Zm1FIAZgRDJRLsjqeAhcFB1gCgPuP6H7HvhX1mS/VXzN0yzopiOx2BJ"),
+        ("SHA-512", "YCUumaodxrQ8ju8rJ0IaMlm8XX/1KyZEsjkowYsnA9bsE7LNCzc8Manpy55Ds+mDeMOYNh9+komaD5MRpOIkHg=="),
+        ("SHA-512/224", "C+D1Ck+MJyQXmPzio8wNhK2kCKaXn/0Og08zzA=="),
+        ("SHA-512/256", "KBy0TIF51hD+Dr4wcFk0avm0bSypEbyLoGAgI9Pc2WA="),
+        ("SHA3-224", "6RFSMMHf4EyJt7Wtdfr+De0N7vX+wbBfdo4QoA=="),
+        ("SHA3-256", "WC0fcBtN15KqFfwpcvg0TG3tZUPFtDZkMpN7SZ6bt4g="),
+        ("SHA3-384", "w66s+uAgwmP2PeHOLHcf0PprxANnxqPqLv2uJ954u0H2PSXUzK4UkZIC6+Kip1p2"),
+        ("SHA3-512", "aZ/+VdHwC0eYFCDZP6jKlvGMuTK0OrbD2+LzIwh1kO6QH9XyQD9WRWfcFLrcv8gfQLI2xxJzcM7b8i13wy3Lbg=="),
+    ];
+
+    #[test]
+    fn every_function_gives_the_identity_that_java_gives() {
+        for (name, digest) in JAVA {
+            let algorithm = Algorithm::parse(name).unwrap();
+            assert_eq!(algorithm.identity("super:secret"), format!("super:{digest}"), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_are_found_as_java_finds_them() {
+        for name in ["sha", "Sha-1", "oid.1.3.14.3.2.26", "OID.1.3.14.3.2.26", "1.3.14.3.2.26"] {
+            assert_eq!(Algorithm::parse(name), Ok(Algorithm::Sha1), "{name}");
+        }
+        assert_eq!(Algorithm::parse("sha256"), Ok(Algorithm::Sha256));
+        assert_eq!(Algorithm::parse("2.16.840.1.101.3.4.2.10"), Ok(Algorithm::Sha3Of512));
+        for name in ["", " SHA1", "md-5", "1.2.840.113549.2.5", "SHA3256", "crc32", "OID.", "é3é"] {
+            assert_eq!(Algorithm::parse(name), Err(UnknownAlgorithm(name.to_owned())), "{name}");
+        }
+    }
+
+    #[test]
+    fn text_without_a_colon_is_user_and_password() {
+        assert_eq!(Algorithm::Sha1.identity("bob"), "bob:SBgazSKz7a68ikR4aKfffOYpkgo=");
+        assert_eq!(Algorithm::Sha1.identity(""), ":2jmj7l5rSw0yVb/vlWAYkK/YBwk=");
+        assert_eq!(user(&Algorithm::Sha1.identity("a:b:c")), "a");
+    }
 }

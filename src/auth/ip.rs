@@ -128,3 +128,104 @@ fn groups(text: &str, may_be_empty: bool) -> Option<Vec<u16>> {
 fn java_int(text: &str, radix: u32) -> Option<i32> {
     i32::from_str_radix(text, radix).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_written_as_java_writes_it() {
+        let rows = [
+            ("127.0.0.1", "127.0.0.1"),
+            ("::1", "0:0:0:0:0:0:0:1"),
+            ("2001:db8::AB:0", "2001:db8:0:0:0:0:ab:0"),
+            ("::ffff:10.1.2.3", "10.1.2.3"),
+        ];
+        for (address, expected) in rows {
+            assert_eq!(identity(address.parse().unwrap()), Id::new("ip", expected));
+        }
+    }
+
+    /// Asked of `IPAuthenticationProvider.isValid`.
+    #[test]
+    fn acl_ids() {
+        let valid = [
+            "1.2.3.4",
+            "01.+2.-0.255",
+            "1.2.3.4/0",
+            "1.2.3.4/32",
+            "1.2.3.4/+8",
+            "1.2.3.4/08",
+            "::",
+            "::1",
+            "1::",
+            "1:2:3:4:5:6:7:8",
+            "1:2:3:4:5:6:7::",
+            "-1::+f",
+            "::/0",
+            "::/128",
+            "FFFF::aBc",
+        ];
+        let invalid = [
+            "",
+            "localhost",
+            "1.2.3",
+            "1.2.3.4.5",
+            "1.2.3.256",
+            "1.2.3.-1",
+            "1.2.3.",
+            "1.2.3.a",
+            "1.2.3.4/33",
+            "1.2.3.4/",
+            "1.2.3.4/-1",
+            "1.2.3.4/8/8",
+            "1.2.3.4/2147483648",
+            "/8",
+            ":",
+            ":::",
+            "1:::2",
+            "::1::",
+            "1:2:3:4:5:6:7",
+            "1:2:3:4:5:6:7:8:9",
+            "1:2:3:4::5:6:7:8",
+            "::12345",
+            "::g",
+            "::/129",
+            "::ffff:1.2.3.4",
+            "fe80::1%2",
+            ".",
+            "...",
+        ];
+        for id in valid {
+            assert!(is_valid(id), "{id}");
+        }
+        for id in invalid {
+            assert!(!is_valid(id), "{id}");
+            assert!(!matches("1.2.3.4", id), "{id}");
+        }
+    }
+
+    #[test]
+    fn masks() {
+        let rows = [
+            ("10.1.2.3", "10.1.2.3", true),
+            ("10.1.2.3", "10.1.2.4", false),
+            ("10.1.2.3", "10.1.2.2/31", true),
+            ("10.1.2.3", "10.1.2.0/31", false),
+            ("10.1.2.3", "10.255.255.255/8", true),
+            ("10.1.2.3", "0.0.0.0/0", true),
+            ("10.1.2.3", "::/0", false),
+            ("0:0:0:0:0:0:0:1", "0.0.0.0/0", false),
+            ("0:0:0:0:0:0:0:1", "::1", true),
+            ("0:0:0:0:0:0:0:1", "::/127", true),
+            ("0:0:0:0:0:0:0:1", "::/0", true),
+            ("2001:db8:0:0:0:0:0:1", "2001:db8::/32", true),
+            ("2001:db9:0:0:0:0:0:1", "2001:db8::/32", false),
+            ("fe80:0:0:0:0:0:0:1%2", "fe80::1", false),
+            ("", "0.0.0.0/0", false),
+        ];
+        for (id, acl, expected) in rows {
+            assert_eq!(matches(id, acl), expected, "{id} in {acl}");
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! Names of the x509 scheme: which texts Java's `X500Principal` takes as a distinguished name (its default format, a
 //! superset of RFC 2253 and RFC 1779). Knows only their syntax: nothing is kept, an ACL stores the text as sent.
+//! It differs on purpose where Java counts quotes and backslashes wrongly: after a doubled backslash, and with a
+//! separator inside the second quoted value of one `+` group.
 
 /// Attribute names that need no number.
 const KEYWORDS: &[&str] = &[
@@ -150,9 +152,12 @@ fn is_oid(text: &str) -> bool {
     first == 2 || (first < 2 && second < 40)
 }
 
-/// A tag, a length, and that many bytes.
+/// A tag of one byte, a length (not necessarily in its shortest form), and that many bytes.
 fn is_one_der_value(bytes: &[u8]) -> bool {
-    let (Some(_), Some(length)) = (bytes.first(), bytes.get(1)) else { return false };
+    let (Some(tag), Some(length)) = (bytes.first(), bytes.get(1)) else { return false };
+    if tag & 0x1f == 0x1f {
+        return false;
+    }
     let content = &bytes[2..];
     if *length < 0x80 {
         return content.len() == usize::from(*length);
@@ -160,6 +165,93 @@ fn is_one_der_value(bytes: &[u8]) -> bool {
     let size = usize::from(length & 0x7f);
     let (Some(size_bytes), true) = (content.get(..size), (1..=4).contains(&size)) else { return false };
     let long = size_bytes.iter().fold(0usize, |length, byte| length << 8 | usize::from(*byte));
-    let shortest = long >= 0x80 && size_bytes[0] != 0;
-    shortest && content.len() - size == long
+    content.len() - size == long
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Asked of Java's `X500Principal`.
+    #[test]
+    fn names_java_takes() {
+        let names = [
+            "",
+            "CN=client1,OU=dev,O=Acme",
+            "cn = a ; o=b+OU=c",
+            "CN=",
+            "CN=,O=",
+            "CN==",
+            "CN=a\\,b",
+            "CN=a\\41",
+            "CN=\\c3\\a9",
+            "CN=é",
+            "CN=\"a,b;c+d\"",
+            "CN=\"\"",
+            "CN=\"a\\\"b\" ",
+            "CN= \"a\"\n",
+            "CN=#0c0141",
+            "CN=#13810161",
+            "CN=#0500",
+            "CN=a#b",
+            "1.2.3=a",
+            "oid.2.5.4.3=a",
+            "2.999=a",
+            "1.39=a",
+            "01.2=a",
+            "CN\n=a",
+            "DNQ=a",
+            "EMAIL=a",
+            "S=a",
+            "CN=a\nb",
+            "2.5.4.3.99999999999999999999=a",
+        ];
+        for name in names {
+            assert!(is_valid(name), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn names_java_refuses() {
+        let names = [
+            " ",
+            "a",
+            "=",
+            "=a",
+            "CN",
+            "CN=a,",
+            "CN=a+",
+            "CN=a,,O=b",
+            "X=a",
+            "E=a",
+            "SN=a",
+            "USERID=a",
+            "1=a",
+            "0.1.=a",
+            "3.1.2=a",
+            "1.40.1=a",
+            "CN=a\\",
+            "CN=a\\x",
+            "CN=a\\4",
+            "CN=a\\4g",
+            "CN=<a>",
+            "CN=a\"b",
+            "CN=\"a",
+            "CN=\"a\"b",
+            "CN=\"a\\ b\"",
+            "CN=#",
+            "CN=#0",
+            "CN=#0c",
+            "CN=#0c0",
+            "CN=#0c0561",
+            "CN=#1f0100",
+            "CN=#8",
+            "CN=#1g",
+            "CN=#138500000000",
+            "é=a",
+        ];
+        for name in names {
+            assert!(!is_valid(name), "{name:?}");
+        }
+    }
 }
