@@ -6,4 +6,5 @@ pub mod engine;
 pub mod jute;
 pub mod proto;
 pub mod reactor;
+pub mod throttle;
 pub mod tree;
