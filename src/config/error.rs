@@ -1,5 +1,5 @@
 //! What an operator is told when a configuration is refused or deserves a remark.
-//! Knows nothing of keys or files beyond their names; the rooms that find a fault fill it in, the caller prints it once.
+//! Knows nothing of keys or files beyond their names; who finds a fault fills it in, the caller prints it once.
 //! Next room: `load.rs`.
 
 use std::fmt;

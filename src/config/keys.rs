@@ -14,6 +14,8 @@ pub enum Source {
     ZooCfg,
     /// As `-Dzookeeper.<name>`, or in zoo.cfg under its name, which wins.
     Property,
+    /// The same, but read from zoo.cfg as strictly as the keys that only zoo.cfg knows.
+    Both,
     /// Only as `-D<name>`: the original gives zoo.cfg no way to say it.
     SystemOnly,
 }
@@ -159,6 +161,11 @@ impl Key {
         Self::new(name, Source::Property, reading, default, applies)
     }
 
+    /// A key of zoo.cfg that is also the system property `zookeeper.<name>`.
+    pub(super) const fn both(name: &'static str, reading: Reading, default: &'static str, applies: Applies) -> Self {
+        Self::new(name, Source::Both, reading, default, applies)
+    }
+
     /// A system property that zoo.cfg cannot say.
     pub(super) const fn system(name: &'static str, reading: Reading, default: &'static str, applies: Applies) -> Self {
         Self::new(name, Source::SystemOnly, reading, default, applies)
@@ -194,7 +201,7 @@ impl Key {
     pub fn system_property(&self) -> Option<Cow<'static, str>> {
         match self.source {
             Source::ZooCfg => None,
-            Source::Property => Some(format!("zookeeper.{}", self.name).into()),
+            Source::Property | Source::Both => Some(format!("zookeeper.{}", self.name).into()),
             Source::SystemOnly => Some(self.name.into()),
         }
     }
@@ -235,10 +242,28 @@ pub(super) fn default_of<T: Field>(key: &Key) -> T {
     }
 }
 
-/// Makes the typed `Config`, its defaults and the table from one list of rows.
+/// Keys whose last part is free.
+#[derive(Clone, Copy, Debug)]
+pub struct Family {
+    /// What such a key begins with.
+    pub prefix: &'static str,
+    /// A line as it may stand in zoo.cfg.
+    pub example: &'static str,
+    /// The heading it stands under in the sample file.
+    pub topic: &'static str,
+    /// The part it belongs to.
+    pub applies: Applies,
+    /// One line for the operator.
+    pub doc: &'static str,
+}
+
+/// Makes the typed `Config`, its defaults, the table and the names from one list of rows.
 macro_rules! config_keys {
     ($( $topic:literal { $( $field:ident : $type:ty = $key:expr, $doc:literal; )* } )*) => {
         /// Everything a server is told by its operator, typed, with defaults filled in. Made from the table of keys.
+        ///
+        /// `Config::default()` is the bare table: values that depend on others are not derived yet, and there is no
+        /// dataDir. `load`, `embedded` and `from_arguments` give one that a server may run with.
         #[derive(Clone, Debug)]
         pub struct Config {
             $($( #[doc = $doc] pub $field: $type, )*)*
@@ -253,6 +278,13 @@ macro_rules! config_keys {
                     more: super::load::More::default(),
                 }
             }
+        }
+
+        /// The names of the keys, each called like its field.
+        #[allow(non_upper_case_globals)]
+        pub(super) mod name {
+            use super::*;
+            $($( #[doc = $doc] #[allow(dead_code)] pub const $field: &str = $key.name; )*)*
         }
 
         /// The table.

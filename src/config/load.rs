@@ -5,13 +5,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::error::{ConfigError, Loudness, Note};
+use super::error::{ConfigError, ExitCode, Loudness, Note};
 use super::keys::{Applies, Bound, Entry, Key, Source};
 use super::properties::{Properties, Property, decode};
 use super::servers::Ensemble;
 use super::system::SystemProperties;
-use super::table::{Config, ENTRIES};
-use super::value::{Value, shown};
+use super::table::{AUTH_PROVIDER, Config, ENTRIES, METRICS, SUPER_USER, name};
+use super::value::{Reading, Secret, Value, shown};
 
 /// Where the value of a key comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +38,8 @@ impl Origin {
 pub struct More {
     /// The configuration file.
     pub file: Option<PathBuf>,
-    /// Its text, as found at the start.
-    pub text: Option<String>,
+    /// Its text, as found at the start, passwords and all.
+    pub text: Option<Secret>,
     /// The members of the ensemble, if any are listed.
     pub ensemble: Ensemble,
     /// The content of the file myid, if it is there.
@@ -96,7 +96,7 @@ impl Config {
         let properties = Properties::parse(bytes)?;
         let mut config = Self::default();
         config.more.file = Some(path.to_owned());
-        config.more.text = Some(decode(bytes));
+        config.more.text = Some(Secret::new(decode(bytes)));
         config.take_system(system)?;
         config.take_lines(&properties)?;
         config.take_ensemble(&properties)?;
@@ -125,14 +125,14 @@ impl Config {
 
     /// The two forms of the original's command line: a file, or `port dataDir [tickTime] [maxClientCnxns]`.
     pub fn from_arguments(words: &[String], system: &SystemProperties) -> Result<Self, ConfigError> {
-        const NAMES: [&str; 4] = ["clientPort", "dataDir", "tickTime", "maxClientCnxns"];
+        const NAMES: [&str; 4] = [name::client_port, name::data_dir, name::tick_time_ms, name::max_client_cnxns];
         match words.len() {
             1 => Self::load(Path::new(&words[0]), system),
             2..=4 => {
                 let mut config = Self::default();
                 config.take_system(system)?;
                 for (name, word) in NAMES.into_iter().zip(words) {
-                    let entry = Entry::find(name).expect("a test finds each of these names in the table");
+                    let entry = Entry::find(name).expect("these names come from the table");
                     config.set(entry, word, Origin::Argument)?;
                 }
                 config.finish()?;
@@ -202,7 +202,7 @@ impl Config {
             return;
         };
         match Entry::find(short).map(|entry| entry.key.source) {
-            Some(Source::Property) => {}
+            Some(Source::Property | Source::Both) => {}
             Some(Source::ZooCfg) => {
                 self.note(
                     Loudness::Warn,
@@ -246,21 +246,24 @@ impl Config {
 
     /// Keys whose last part is free.
     fn take_family(&mut self, key: &str, value: &str, line: Option<usize>) -> bool {
-        let said = (key.to_owned(), value.to_owned());
-        if let Some(name) = key.strip_prefix("authProvider.") {
-            if super::rules::scheme_of_class(value).is_none() {
-                let text = format!(
-                    "{} is not built in, and classes cannot be loaded; its scheme does not exist",
-                    shown(value)
-                );
-                self.note(Loudness::Warn, key, line, text);
+        let value = value.to_owned();
+        if let Some(name) = key.strip_prefix(AUTH_PROVIDER.prefix) {
+            match super::rules::scheme_of_class(&value) {
+                Some("digest" | "ip") => {}
+                Some(_) => self.no_effect_yet(AUTH_PROVIDER.applies, key, line),
+                None => {
+                    let text =
+                        format!("{} is not built in, and classes cannot be loaded; it adds no scheme", shown(&value));
+                    self.note(Loudness::Warn, key, line, text);
+                }
             }
-            self.more.auth_providers.insert(name.to_owned(), said.1);
-        } else if key.starts_with("superUser") {
-            self.no_effect_yet(Applies::Security, key, line);
-            self.more.super_users.insert(said.0, said.1);
-        } else if let (Some(name), Some(_)) = (key.strip_prefix("metricsProvider."), line) {
-            self.more.metrics_properties.insert(name.to_owned(), said.1);
+            self.more.auth_providers.insert(name.to_owned(), value);
+        } else if key.starts_with(SUPER_USER.prefix) {
+            self.no_effect_yet(SUPER_USER.applies, key, line);
+            self.more.super_users.insert(key.to_owned(), value);
+        } else if let (Some(name), Some(_)) = (key.strip_prefix(METRICS.prefix), line) {
+            self.no_effect_yet(METRICS.applies, key, line);
+            self.more.metrics_properties.insert(name.to_owned(), value);
         } else {
             return false;
         }
@@ -284,37 +287,44 @@ impl Config {
     fn set(&mut self, entry: &'static Entry, text: &str, origin: Origin) -> Result<(), ConfigError> {
         let key = &entry.key;
         let line = origin.line();
-        let read = key.reading.read(text).and_then(|value| self.bounded(key, value, line));
-        match read.and_then(|value| (entry.set)(self, value)) {
-            Ok(()) => {}
-            Err(why) if key.reading.falls_back() && !matches!(key.bound, Bound::AtLeast(_)) => {
-                let default = key.default_value().and_then(|value| (entry.set)(self, value));
-                default.map_err(|why| ConfigError::key(key.name, why))?;
+        let reading = match (key.source, key.reading, line) {
+            (Source::Both, Reading::Bool, None) => Reading::Truth,
+            (_, reading, _) => reading,
+        };
+        let set = |config: &mut Self, value| (entry.set)(config, value);
+        match reading.read(text).and_then(|value| set(self, value.clone()).map(|()| value)) {
+            Ok(value) if text != key.default => self.keep_in_bounds(entry, value, line)?,
+            Ok(_) => {}
+            Err(why) if reading.falls_back() => {
+                key.default_value()
+                    .and_then(|value| set(self, value))
+                    .map_err(|why| ConfigError::key(key.name, why))?;
                 self.note(Loudness::Warn, key.name, line, format!("{why}; the default is used"));
             }
-            Err(why) => return Err(ConfigError::key(key.name, why)),
+            Err(why) => return Err(refusal(key, line, why)),
         }
-        if let Some(meaning) = key.reading.odd_switch(text) {
+        if let Some(meaning) = reading.odd_switch(text) {
             self.note(Loudness::Warn, key.name, line, format!("{} means {meaning} here", shown(text)));
         }
-        self.no_effect_yet(key.applies, key.name, line);
+        if text != key.default {
+            self.no_effect_yet(key.applies, key.name, line);
+        }
         self.more.origins.insert(key.name, origin);
         Ok(())
     }
 
-    fn bounded(&mut self, key: &Key, value: Value, line: Option<usize>) -> Result<Value, String> {
-        let Value::Int(number) = value else { return Ok(value) };
-        match key.bound {
-            Bound::AtLeast(least) if number < least => {
-                Err(format!("{number} is too small; it must be at least {least}"))
-            }
-            Bound::Only(only) if number != only => Err(format!("{number} is not supported; only {only} is")),
+    fn keep_in_bounds(&mut self, entry: &Entry, value: Value, line: Option<usize>) -> Result<(), ConfigError> {
+        let (key, Value::Int(number)) = (&entry.key, value) else { return Ok(()) };
+        let why = match key.bound {
+            Bound::AtLeast(least) if number < least => format!("{number} is too small; it must be at least {least}"),
+            Bound::Only(only) if number != only => format!("{number} is not supported; only {only} is"),
             Bound::RaisedTo(least) if number < least => {
                 self.note(Loudness::Warn, key.name, line, format!("{number} is too small; {least} is used"));
-                Ok(Value::Int(least))
+                return (entry.set)(self, Value::Int(least)).map_err(|why| refusal(key, line, why));
             }
-            _ => Ok(value),
-        }
+            _ => return Ok(()),
+        };
+        Err(refusal(key, line, why))
     }
 
     fn no_effect_yet(&mut self, applies: Applies, key: &str, line: Option<usize>) {
@@ -325,6 +335,17 @@ impl Config {
         };
         self.note(loudness, key, line, text);
     }
+}
+
+/// The original meets a wrong zoo.cfg key while it reads the file, and a wrong property in the class that uses it:
+/// the first ends with the code for configurations, the second with the one for the unexpected.
+fn refusal(key: &Key, line: Option<usize>, why: String) -> ConfigError {
+    let exit = match key.source {
+        Source::ZooCfg => ExitCode::Config,
+        Source::Both if line.is_some() => ExitCode::Config,
+        Source::Property | Source::Both | Source::SystemOnly => ExitCode::Unexpected,
+    };
+    ConfigError::key(key.name, why).exit_with(exit)
 }
 
 /// What zkServer.sh and its like tell the original's log; the log here is told otherwise.

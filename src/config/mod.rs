@@ -7,17 +7,24 @@ mod keys;
 mod load;
 mod properties;
 mod rules;
+mod sample;
 mod servers;
 mod system;
 mod table;
 mod value;
 
+#[cfg(test)]
+mod java_answers;
+#[cfg(test)]
+mod tests;
+
 pub use error::{ConfigError, ExitCode, Loudness, Note};
-pub use keys::{Applies, Bound, Entry, Key, Source, Unit};
+pub use keys::{Applies, Bound, Entry, Family, Key, Source, Unit};
 pub use load::{More, Origin, Setting};
 pub use properties::{Properties, Property};
 pub use rules::scheme_of_class;
-pub use servers::{ClientAddress, Ensemble, Host, Member, MemberAddress};
+pub use sample::sample;
+pub use servers::{ClientAddress, Ensemble, Host, Member, MemberAddress, java_address};
 pub use system::{SystemProperties, SystemProperty};
-pub use table::{Config, ENTRIES};
+pub use table::{Config, ENTRIES, FAMILIES};
 pub use value::{ClientAuth, PeerType, Reading, Secret, SnapshotCompression, StoreType};

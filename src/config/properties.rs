@@ -93,10 +93,12 @@ fn end_of_line(input: &str) -> IResult<&str, ()> {
     alt((value((), line_ending), value((), char('\r')), value((), eof))).parse(input)
 }
 
-/// A line of blanks, or a comment: a comment has no continuation.
+/// A line of blanks, or a comment, which has no continuation; and a line begun by nothing but a continuation,
+/// because what follows may still be a comment.
 fn nothing(input: &str) -> IResult<&str, ()> {
     let comment = value((), pair(one_of("#!"), take_till(|c| c == '\n' || c == '\r')));
-    value((), (take_while(is_blank), opt(comment), end_of_line)).parse(input)
+    let empty = value((), (opt(comment), end_of_line));
+    preceded(take_while(is_blank), alt((continuation, empty))).parse(input)
 }
 
 /// A key, its separator and its value, up to the end of the logical line.
@@ -215,6 +217,7 @@ mod tests {
         assert_eq!(pairs("a=1\\\n\nb=2").len(), 2, "an empty line ends a continuation");
         assert_eq!(pairs("# no \\\na=1"), [("a".into(), "1".into(), 2)], "a comment has no continuation");
         assert!(pairs("\\\n\n").is_empty());
+        assert!(pairs("\\\n  # a comment all the same").is_empty());
     }
 
     #[test]

@@ -9,15 +9,9 @@ use std::path::Path;
 use super::error::{ConfigError, Loudness, Note};
 use super::properties::Properties;
 use super::servers::{ClientAddress, Ensemble};
-use super::table::Config;
+use super::table::{AUTH_PROVIDER, Config, SERVER, name};
 use super::value::{PeerType, resolve, shown, whole_number};
 
-const PROMETHEUS: &str = "org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider";
-const METRICS_PROVIDERS: [&str; 3] = [
-    "org.apache.zookeeper.metrics.impl.DefaultMetricsProvider",
-    "org.apache.zookeeper.metrics.impl.NullMetricsProvider",
-    PROMETHEUS,
-];
 const X509_PROVIDER: &str = "org.apache.zookeeper.server.auth.X509AuthenticationProvider";
 
 /// The highest server id while TTL nodes are on: their ephemeralOwner needs the byte above (EphemeralType).
@@ -77,8 +71,8 @@ impl Config {
         if let Some(member) = ensemble.members.values().find(|member| member.addresses.len() > 1)
             && !self.multi_address_enabled
         {
-            let why = "has several addresses; that needs multiAddress.enabled=true";
-            return Err(ConfigError::key(format!("server.{}", member.id), why));
+            let why = format!("has several addresses; that needs {}=true", name::multi_address_enabled);
+            return Err(ConfigError::key(format!("{}{}", SERVER.prefix, member.id), why));
         }
         let (voters, observers) = (ensemble.voters().count(), ensemble.observers().count());
         let hierarchical = ensemble.is_hierarchical();
@@ -92,7 +86,10 @@ impl Config {
                 ));
             }
             1 if self.standalone_enabled && observers > 0 => {
-                let why = "observers need an ensemble: list more participants, or say standaloneEnabled=false";
+                let why = format!(
+                    "observers need an ensemble: list more participants, or say {}=false",
+                    name::standalone_enabled
+                );
                 return Err(ConfigError::new(why));
             }
             1 if self.standalone_enabled => {
@@ -115,14 +112,6 @@ impl Config {
         self.check_folders_and_ports()?;
         self.derive_times()?;
         self.check_auth()?;
-        if !METRICS_PROVIDERS.contains(&self.metrics_provider_class.as_str()) {
-            let why = format!(
-                "{} is not known; say one of {}",
-                shown(&self.metrics_provider_class),
-                METRICS_PROVIDERS.join(", ")
-            );
-            return Err(self.blame("metricsProvider.className", why));
-        }
         self.more.my_id = read_my_id(&self.data_dir)?;
         self.settle_client_address()?;
         self.settle_peer_type();
@@ -140,79 +129,106 @@ impl Config {
 
     fn check_folders_and_ports(&mut self) -> Result<(), ConfigError> {
         if self.data_dir.as_os_str().is_empty() {
-            return Err(self.blame("dataDir", "is not set; say the folder that holds the data"));
+            return Err(self.blame(name::data_dir, "is not set; say the folder that holds the data"));
         }
         if self.data_log_dir.as_os_str().is_empty() {
             self.data_log_dir = self.data_dir.clone();
         }
         if self.client_port_address.is_some() && self.client_port.is_none() {
-            return Err(self.blame("clientPortAddress", "is set, but clientPort is not"));
+            return Err(self.blame(name::client_port_address, format!("is set, but {} is not", name::client_port)));
         }
         if self.secure_client_port_address.is_some() && self.secure_client_port.is_none() {
-            return Err(self.blame("secureClientPortAddress", "is set, but secureClientPort is not"));
+            return Err(self
+                .blame(name::secure_client_port_address, format!("is set, but {} is not", name::secure_client_port)));
         }
         Ok(())
     }
 
     fn derive_times(&mut self) -> Result<(), ConfigError> {
         let ticks = |number: i32| {
-            let too_long =
-                || self.blame("tickTime", format!("{} is too long: {number} ticks overflow", self.tick_time_ms));
+            let too_long = || {
+                self.blame(name::tick_time_ms, format!("{} is too long: {number} ticks overflow", self.tick_time_ms))
+            };
             self.tick_time_ms.checked_mul(number).ok_or_else(too_long)
         };
         let min = if self.min_session_timeout_ms == -1 { ticks(2)? } else { self.min_session_timeout_ms };
         let max = if self.max_session_timeout_ms == -1 { ticks(20)? } else { self.max_session_timeout_ms };
         if min > max {
-            let why = format!("{min} is larger than maxSessionTimeout, {max} (unset, they are 2 and 20 ticks)");
-            let key = if self.is_said("minSessionTimeout") { "minSessionTimeout" } else { "maxSessionTimeout" };
-            return Err(
-                self.blame(key, if key == "minSessionTimeout" { why } else { format!("minSessionTimeout, {why}") })
+            let key = match self.is_said(name::min_session_timeout_ms) {
+                true => name::min_session_timeout_ms,
+                false => name::max_session_timeout_ms,
+            };
+            let why = format!(
+                "the shortest session timeout, {min}, is above the longest, {max}; unset they are 2 and 20 ticks"
             );
+            return Err(self.blame(key, why));
         }
         (self.min_session_timeout_ms, self.max_session_timeout_ms) = (min, max);
-        self.max_write_queue_poll_time_ms.get_or_insert(self.flush_delay_ms / 3);
-        self.jute_extra_size.get_or_insert(self.jute_max_buffer);
+        if self.max_write_queue_poll_time_ms == -1 {
+            self.max_write_queue_poll_time_ms = self.flush_delay_ms / 3;
+        }
+        if self.jute_extra_size == -1 {
+            self.jute_extra_size = self.jute_max_buffer;
+        }
         Ok(())
     }
 
     fn check_auth(&mut self) -> Result<(), ConfigError> {
-        let needs = |wanted: bool, key: &str, given: bool, other: &str| {
-            if wanted && !given { Err(self.blame(key, format!("needs {other}=true"))) } else { Ok(()) }
-        };
-        let (learner, server) = (self.quorum_auth_learner_require_sasl, self.quorum_auth_server_require_sasl);
-        let (enable, names) = (self.quorum_auth_enable_sasl, ["learnerRequireSasl", "serverRequireSasl"]);
-        let [learner_key, server_key] = names.map(|name| format!("quorum.auth.{name}"));
-        needs(learner, &learner_key, enable, "quorum.auth.enableSasl")?;
-        needs(server, &server_key, enable, "quorum.auth.enableSasl")?;
-        needs(server, &server_key, learner, &learner_key)?;
-
+        let (enable, learner) = (self.quorum_auth_enable_sasl, self.quorum_auth_learner_require_sasl);
+        let contradictions = [
+            (name::quorum_auth_learner_require_sasl, learner && !enable, name::quorum_auth_enable_sasl),
+            (
+                name::quorum_auth_server_require_sasl,
+                self.quorum_auth_server_require_sasl && !enable,
+                name::quorum_auth_enable_sasl,
+            ),
+            (
+                name::quorum_auth_server_require_sasl,
+                self.quorum_auth_server_require_sasl && !learner,
+                name::quorum_auth_learner_require_sasl,
+            ),
+        ];
+        if let Some((key, _, needed)) = contradictions.into_iter().find(|(_, contradicts, _)| *contradicts) {
+            return Err(self.blame(key, format!("needs {needed}=true")));
+        }
         if self.secure_client_port.is_some() && !self.more.auth_providers.contains_key(&self.ssl_auth_provider) {
             if self.ssl_auth_provider != "x509" {
-                let why = format!("no authProvider.{} is configured", self.ssl_auth_provider);
-                return Err(self.blame("ssl.authProvider", why));
+                let why = format!(
+                    "{} is not configured; say {}{}",
+                    shown(&self.ssl_auth_provider),
+                    AUTH_PROVIDER.prefix,
+                    self.ssl_auth_provider
+                );
+                return Err(self.blame(name::ssl_auth_provider, why));
             }
             self.more.auth_providers.insert("x509".into(), X509_PROVIDER.into());
         }
         self.check_enforced_auth()
     }
 
+    /// The schemes of which a client must have one before any request is answered; none means that nothing is enforced.
+    pub fn enforced_auth_schemes(&self) -> Vec<&str> {
+        let listed = self.enforce_auth_schemes.iter().map(String::as_str).filter(|_| self.enforce_auth_enabled);
+        listed.chain(self.session_require_sasl.then_some("sasl")).collect()
+    }
+
     fn check_enforced_auth(&self) -> Result<(), ConfigError> {
         if self.enforce_auth_enabled && self.enforce_auth_schemes.is_empty() {
-            return Err(self.blame("enforce.auth.enabled", "needs enforce.auth.schemes, the schemes that are accepted"));
+            let why = format!("needs {}, the schemes that are accepted", name::enforce_auth_schemes);
+            return Err(self.blame(name::enforce_auth_enabled, why));
         }
         let existing = self.auth_schemes();
-        let stranger = self.enforce_auth_schemes.iter().find(|scheme| !existing.contains(scheme.as_str()));
-        match stranger {
-            Some(scheme) if self.enforce_auth_enabled => {
-                let why = format!(
-                    "the scheme {} does not exist; there are {}",
-                    shown(scheme),
-                    Vec::from_iter(existing).join(", ")
-                );
-                Err(self.blame("enforce.auth.schemes", why))
-            }
-            _ => Ok(()),
-        }
+        let Some(stranger) = self.enforced_auth_schemes().into_iter().find(|scheme| !existing.contains(scheme)) else {
+            return Ok(());
+        };
+        let key = if self.enforce_auth_enabled { name::enforce_auth_schemes } else { name::session_require_sasl };
+        let existing = Vec::from_iter(existing).join(", ");
+        let why = format!(
+            "the scheme {} does not exist; there are {existing}, and {}<name> adds one",
+            shown(stranger),
+            AUTH_PROVIDER.prefix
+        );
+        Err(self.blame(key, why))
     }
 
     /// The client address may be said twice, in zoo.cfg and in the member's line; they must not differ.
@@ -229,15 +245,13 @@ impl Config {
                 _ => port == line.port,
             };
             if !same {
-                let why = format!(
-                    "{line} in the line server.{id} is another client address than clientPort and clientPortAddress say"
-                );
-                return Err(self.blame("clientPort", why));
+                let why = format!("the line {}{id} says another client address, {line}", SERVER.prefix);
+                return Err(self.blame(name::client_port, why));
             }
         }
         self.client_port = Some(line.port);
         self.client_port_address =
-            listen_address(&line).map_err(|why| ConfigError::key(format!("server.{id}"), why))?;
+            listen_address(&line).map_err(|why| ConfigError::key(format!("{}{id}", SERVER.prefix), why))?;
         Ok(())
     }
 
@@ -245,7 +259,7 @@ impl Config {
         let listed = self.more.my_id.and_then(|id| self.more.ensemble.members.get(&id));
         let role = listed.map_or(PeerType::Participant, |member| member.role);
         if role != self.peer_type {
-            self.note(Loudness::Warn, "peerType", None, "differs from the list of servers, which counts");
+            self.note(Loudness::Warn, name::peer_type, None, "differs from the list of servers, which counts");
             self.peer_type = role;
         }
     }
@@ -254,7 +268,9 @@ impl Config {
         if !self.is_quorum() {
             return Ok(());
         }
-        for (key, ticks) in [("initLimit", self.init_limit_ticks), ("syncLimit", self.sync_limit_ticks)] {
+        for (key, ticks) in
+            [(name::init_limit_ticks, self.init_limit_ticks), (name::sync_limit_ticks, self.sync_limit_ticks)]
+        {
             if ticks == 0 {
                 return Err(self.blame(key, "is not set; an ensemble needs it, in ticks"));
             }
@@ -265,7 +281,7 @@ impl Config {
         };
         if self.extended_types_enabled && id > EXTENDED_TYPES_MY_ID_MAX {
             let why = format!("needs a myid of at most {EXTENDED_TYPES_MY_ID_MAX}, and it is {id}");
-            return Err(self.blame("extendedTypesEnabled", why));
+            return Err(self.blame(name::extended_types_enabled, why));
         }
         Ok(())
     }

@@ -4,10 +4,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 use super::error::ConfigError;
+use super::keys::Entry;
 use super::properties::Property;
+use super::table::{GROUP, SERVER, WEIGHT};
 use super::value::{PeerType, shown, whole_number};
 
 /// A host as written; an IPv6 address without its brackets.
@@ -16,8 +18,8 @@ pub struct Host(String);
 
 impl Host {
     fn parse(text: &str) -> Self {
-        match text.parse::<Ipv6Addr>() {
-            Ok(address) => Self(uncompressed(address)),
+        match text.parse::<IpAddr>() {
+            Ok(address) => Self(java_address(address)),
             Err(_) if text.is_empty() => Self("localhost".into()),
             Err(_) => Self(text.to_owned()),
         }
@@ -40,9 +42,12 @@ impl fmt::Display for Host {
     }
 }
 
-/// Java's text of an IPv6 address: eight groups, none left out.
-pub fn uncompressed(address: Ipv6Addr) -> String {
-    address.segments().map(|group| format!("{group:x}")).join(":")
+/// Java's text of an address: of IPv6 eight groups, none left out, unless it stands for an IPv4 address.
+pub fn java_address(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => address.segments().map(|group| format!("{group:x}")).join(":"),
+    }
 }
 
 /// Where other members reach a member.
@@ -126,7 +131,10 @@ impl Member {
 
 impl fmt::Display for Member {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, address) in self.addresses.iter().enumerate() {
+        // The original keeps the addresses of a member as a set, and writes them in order.
+        let mut addresses: Vec<_> = self.addresses.iter().collect();
+        addresses.sort_by_key(|address| (address.host.as_str(), address.quorum_port));
+        for (at, address) in addresses.into_iter().enumerate() {
             let bar = if at > 0 { "|" } else { "" };
             write!(out, "{bar}{}:{}:{}", address.host, address.quorum_port, address.election_port)?;
         }
@@ -139,7 +147,7 @@ impl fmt::Display for Member {
 }
 
 fn parse_role(word: &str) -> Result<PeerType, String> {
-    match word.to_lowercase().as_str() {
+    match word.trim().to_lowercase().as_str() {
         "participant" => Ok(PeerType::Participant),
         "observer" => Ok(PeerType::Observer),
         _ => Err(format!("{} is neither participant nor observer", shown(word))),
@@ -166,7 +174,9 @@ fn host_and_parts(text: &str) -> Option<(Host, Vec<&str>)> {
     let (host, rest) = match text.strip_prefix('[') {
         Some(inner) => {
             let (host, rest) = inner.split_once("]:")?;
-            host.parse::<Ipv6Addr>().ok()?;
+            if !host.is_empty() {
+                host.parse::<IpAddr>().ok()?;
+            }
             (host, rest)
         }
         None => text.split_once(':')?,
@@ -190,9 +200,8 @@ pub struct Ensemble {
 impl Ensemble {
     /// Whether a line of zoo.cfg belongs here.
     pub fn owns(key: &str) -> bool {
-        key.starts_with("server.") && key != "server.realm" && key != "server.principal"
-            || key.starts_with("group")
-            || key.starts_with("weight")
+        let is_row = || Entry::find(key).is_some();
+        key.starts_with(SERVER.prefix) && !is_row() || key.starts_with(GROUP.prefix) || key.starts_with(WEIGHT.prefix)
     }
 
     /// Reads the lines, each of which [`Ensemble::owns`] or is `version`, and checks that they fit together.
@@ -214,12 +223,12 @@ impl Ensemble {
         }
         let id = whole_number(key.split_once('.').map_or(key, |(_, id)| id))
             .map_err(|_| "the part after the dot must be a whole number, the id".to_owned())?;
-        if key.starts_with("server.") {
+        if key.starts_with(SERVER.prefix) {
             if self.members.contains_key(&id) {
                 return Err(format!("server {id} is given twice"));
             }
             self.members.insert(id, Member::parse(id, value)?);
-        } else if key.starts_with("group") {
+        } else if key.starts_with(GROUP.prefix) {
             let ids = value.split(':').map(whole_number).collect::<Result<Vec<_>, _>>()?;
             if let Some(twice) = ids.iter().find(|id| self.groups.values().any(|group| group.contains(id))) {
                 return Err(format!("server {twice} is in another group already"));

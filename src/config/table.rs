@@ -8,31 +8,95 @@ use std::path::PathBuf;
 use super::keys::Applies::{ClientOnly, Ensemble, JvmOnly, Now, Operations, Security};
 use super::keys::Bound::{AtLeast, Only, RaisedTo};
 use super::keys::Unit::{Bytes, Hours, Kilobytes, Milliseconds, Minutes, Seconds, Ticks};
-use super::keys::{Key, config_keys};
+use super::keys::{Family, Key, config_keys};
 use super::value::Reading::*;
 use super::value::{ClientAuth, PeerType, Secret as SecretText, SnapshotCompression, StoreType};
 
 type Millis = i32;
 
+const CNXN_FACTORIES: &[&str] =
+    &["org.apache.zookeeper.server.NIOServerCnxnFactory", "org.apache.zookeeper.server.NettyServerCnxnFactory"];
+const WATCH_MANAGERS: &[&str] =
+    &["org.apache.zookeeper.server.watch.WatchManager", "org.apache.zookeeper.server.watch.WatchManagerOptimized"];
+const METRICS_PROVIDERS: &[&str] = &[
+    "org.apache.zookeeper.metrics.impl.DefaultMetricsProvider",
+    "org.apache.zookeeper.metrics.impl.NullMetricsProvider",
+    "org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider",
+];
+
+/// `authProvider.<name>`.
+pub(super) const AUTH_PROVIDER: Family = Family {
+    prefix: "authProvider.",
+    example: "authProvider.sasl=org.apache.zookeeper.server.auth.SASLAuthenticationProvider",
+    topic: "Access control",
+    applies: Security,
+    doc: "A further scheme, by the original's class name; the part after the dot is free.",
+};
+/// `superUser`, `superUser.<name>`.
+pub(super) const SUPER_USER: Family = Family {
+    prefix: "superUser",
+    example: "superUser.ops=admin@EXAMPLE.COM",
+    topic: "SASL and Kerberos",
+    applies: Security,
+    doc: "A SASL id that is never refused; superUser.<anything> names further ones.",
+};
+/// `metricsProvider.<name>`.
+pub(super) const METRICS: Family = Family {
+    prefix: "metricsProvider.",
+    example: "metricsProvider.<name>=<value>",
+    topic: "Commands, metrics and audit",
+    applies: Operations,
+    doc: "Anything else that a metrics provider is told.",
+};
+/// `server.<id>`.
+pub(super) const SERVER: Family = Family {
+    prefix: "server.",
+    example: "server.1=zk1.example.com:2888:3888:participant;2181",
+    topic: "Ensemble",
+    applies: Ensemble,
+    doc: "A member: host, port for followers, port for the election, role, and after the semicolon its client address.",
+};
+/// `group.<id>`.
+pub(super) const GROUP: Family = Family {
+    prefix: "group",
+    example: "group.1=1:2:3",
+    topic: "Ensemble",
+    applies: Ensemble,
+    doc: "Members of a group; with groups, a quorum is a majority of groups.",
+};
+/// `weight.<id>`.
+pub(super) const WEIGHT: Family = Family {
+    prefix: "weight",
+    example: "weight.1=2",
+    topic: "Ensemble",
+    applies: Ensemble,
+    doc: "What a member's vote weighs in its group; 1 when not said.",
+};
+
+/// Every family.
+pub static FAMILIES: &[Family] = &[AUTH_PROVIDER, METRICS, SUPER_USER, SERVER, GROUP, WEIGHT];
+
 config_keys! {
 "Folders" {
-    data_dir: PathBuf = Key::cfg("dataDir", Path, "", Now).otherwise("none, it must be set"),
+    data_dir: PathBuf = Key::cfg("dataDir", Path, "", Now).otherwise("it must be set"),
         "Folder of the snapshots, of myid and of initialize; files lie in its folder version-2.";
     data_log_dir: PathBuf = Key::cfg("dataLogDir", Path, "", Now).otherwise("the same as dataDir"),
         "Folder of the transaction log; a disk of its own keeps writes fast.";
     datadir_autocreate: bool = Key::prop("datadir.autocreate", Truth, "true", Now),
         "Whether missing folders are made; false refuses to start without them.";
     db_autocreate: bool = Key::prop("db.autocreate", Truth, "true", Now),
-        "Whether an empty folder is a valid empty database; false trusts it only with a file named initialize beside it.";
+        "Whether an empty folder is a valid database; false trusts it only beside a file named initialize.";
 }
 "Listeners" {
-    client_port: Option<u16> = Key::cfg("clientPort", Int, "", Now).otherwise("none: no plain listener"),
+    client_port: Option<u16> = Key::cfg("clientPort", Int, "", Now).otherwise("no plain listener"),
         "Port for clients without TLS; 0 takes any free port.";
     client_port_address: Option<IpAddr> = Key::cfg("clientPortAddress", Address, "", Now).otherwise("all addresses"),
         "Address that clientPort listens on; needs clientPort.";
-    client_port_listen_backlog: i32 = Key::cfg("clientPortListenBacklog", Int, "-1", Now).otherwise("-1: the system's own"),
+    client_port_listen_backlog: i32 =
+        Key::cfg("clientPortListenBacklog", Int, "-1", Now).otherwise("-1: the system's own"),
         "Connections that may wait to be accepted.";
-    secure_client_port: Option<u16> = Key::cfg("secureClientPort", Int, "", Security).otherwise("none: no TLS listener"),
+    secure_client_port: Option<u16> =
+        Key::cfg("secureClientPort", Int, "", Security).otherwise("no TLS listener"),
         "Port for clients with TLS.";
     secure_client_port_address: Option<IpAddr> =
         Key::cfg("secureClientPortAddress", Address, "", Security).otherwise("all addresses"),
@@ -41,8 +105,7 @@ config_keys! {
         "Whether clientPort also takes TLS, told apart by the first byte.";
     client_tcp_keep_alive: bool = Key::prop("clientTcpKeepAlive", Truth, "false", Now),
         "Whether the system probes idle client connections.";
-    server_cnxn_factory: String = Key::prop("serverCnxnFactory", Class,
-        "org.apache.zookeeper.server.NIOServerCnxnFactory", Now),
+    server_cnxn_factory: String = Key::prop("serverCnxnFactory", Choice(CNXN_FACTORIES), CNXN_FACTORIES[0], Now),
         "Accepted for the sake of old files: both of the original's factories mean the one listener here.";
 }
 "Time and sessions" {
@@ -75,8 +138,8 @@ config_keys! {
         "Requests in work above which busy connections are not read.";
     jute_max_buffer: i32 = Key::system("jute.maxbuffer", IntOrDefault, "1048575", Now).unit(Bytes),
         "Longest request, and longest field in one.";
-    jute_extra_size: Option<i32> = Key::prop("jute.maxbuffer.extrasize", IntOrDefault, "", Now).unit(Bytes)
-        .otherwise("the same as jute.maxbuffer").bound(RaisedTo(1024)),
+    jute_extra_size: i32 = Key::prop("jute.maxbuffer.extrasize", IntOrDefault, "-1", Now).unit(Bytes)
+        .otherwise("-1: the same as jute.maxbuffer").bound(RaisedTo(1024)),
         "Allowance above jute.maxbuffer for records read from disk or from other servers.";
     large_request_threshold: i32 = Key::prop("largeRequestThreshold", IntOrDefault, "-1", Now).unit(Bytes),
         "Length from which a request counts as large; -1 counts none.";
@@ -93,7 +156,8 @@ config_keys! {
         "How long the entry waits before it looks again.";
     request_throttle_drop_stale: bool = Key::prop("request_throttle_drop_stale", Truth, "true", Now),
         "Whether requests that nobody waits for any more are dropped at the entry.";
-    request_throttler_shutdown_timeout_ms: Millis = Key::prop("request_throttler.shutdownTimeout", IntOrDefault, "10000", Now)
+    request_throttler_shutdown_timeout_ms: Millis =
+        Key::prop("request_throttler.shutdownTimeout", IntOrDefault, "10000", Now)
         .unit(Milliseconds),
         "How long requests at the entry are waited for when the server stops.";
     request_stale_connection_check: bool = Key::prop("request_stale_connection_check", Truth, "true", Now),
@@ -141,18 +205,19 @@ config_keys! {
         "Size at which a new log file is begun; -1 sets no limit.";
     force_sync: bool = Key::prop("forceSync", UnlessNo, "yes", Now),
         "Whether a write is on disk before it is acknowledged; no risks acknowledged writes in a power cut.";
-    fsync_warning_threshold_ms: i64 = Key::prop("fsync.warningthresholdms", IntOrDefault, "1000", Now).unit(Milliseconds)
+    fsync_warning_threshold_ms: i64 =
+        Key::prop("fsync.warningthresholdms", IntOrDefault, "1000", Now).unit(Milliseconds)
         .alias("fsync.warningthresholdms"),
         "Duration of a disk sync from which a warning is logged.";
     flush_delay_ms: i64 = Key::prop("flushDelay", IntOrDefault, "0", Now).unit(Milliseconds),
         "How long a batch of writes may wait for company before it is synced; 0 does not wait.";
-    max_write_queue_poll_time_ms: Option<i64> = Key::prop("maxWriteQueuePollTime", IntOrDefault, "", Now).unit(Milliseconds)
-        .otherwise("a third of flushDelay"),
+    max_write_queue_poll_time_ms: i64 = Key::prop("maxWriteQueuePollTime", IntOrDefault, "-1", Now).unit(Milliseconds)
+        .otherwise("-1: a third of flushDelay"),
         "How long the log waits for the next write before it syncs; used with flushDelay.";
     max_batch_size: i32 = Key::prop("maxBatchSize", IntOrDefault, "1000", Now),
         "Most transactions synced at once; 0 sets no limit.";
     snapshot_compression: SnapshotCompression = Key::prop("snapshot.compression.method",
-        Choice(SnapshotCompression::WORDS), "", Now).otherwise("none"),
+        ChoiceOrDefault(SnapshotCompression::WORDS), "", Now).otherwise("none"),
         "How snapshots are compressed.";
     snapshot_trust_empty: bool = Key::prop("snapshot.trust.empty", Truth, "false", Now),
         "Whether logs without any snapshot are trusted; for folders of very old versions only.";
@@ -191,7 +256,7 @@ config_keys! {
     digest_auth_algorithm: String = Key::prop("DigestAuthenticationProvider.digestAlg", Text, "SHA1", Now),
         "Hash of the scheme digest.";
     super_digest: Option<SecretText> = Key::prop("DigestAuthenticationProvider.superDigest", Secret, "", Now)
-        .otherwise("none: no super user"),
+        .otherwise("no super user"),
         "user:hash of the super user of the scheme digest, who is never refused.";
     enforce_auth_enabled: bool = Key::prop("enforce.auth.enabled", Truth, "false", Now),
         "Whether clients must authenticate with one of enforce.auth.schemes before any request.";
@@ -201,7 +266,8 @@ config_keys! {
         "Whether clients must authenticate with SASL before any request.";
     allow_sasl_failed_clients: bool = Key::prop("allowSaslFailedClients", Truth, "false", Security),
         "Whether a client whose SASL authentication failed keeps its connection.";
-    ip_auth_use_x_forwarded_for: bool = Key::prop("IPAuthenticationProvider.usexforwardedfor", Truth, "false", Operations),
+    ip_auth_use_x_forwarded_for: bool =
+        Key::prop("IPAuthenticationProvider.usexforwardedfor", Truth, "false", Operations),
         "Whether the admin server takes a client's address from X-Forwarded-For.";
     ensemble_auth_names: Vec<String> = Key::prop("ensembleAuthName", List, "", Security).otherwise("none"),
         "Names of this ensemble that clients of the scheme ensemble may expect.";
@@ -209,12 +275,12 @@ config_keys! {
 "Commands, metrics and audit" {
     four_letter_word_whitelist: Vec<String> = Key::prop("4lw.commands.whitelist", List, "srvr", Now),
         "Four-letter words that are answered; * answers all.";
-    metrics_provider_class: String = Key::cfg("metricsProvider.className", Class,
-        "org.apache.zookeeper.metrics.impl.DefaultMetricsProvider", Operations),
+    metrics_provider_class: String =
+        Key::cfg("metricsProvider.className", Choice(METRICS_PROVIDERS), METRICS_PROVIDERS[0], Operations),
         "How metrics are shown: the original's names of its default, null and Prometheus providers.";
     metrics_http_host: String = Key::cfg("metricsProvider.httpHost", Host, "0.0.0.0", Operations),
         "Address of the Prometheus page.";
-    metrics_http_port: u16 = Key::cfg("metricsProvider.httpPort", Int, "7000", Operations),
+    metrics_http_port: u16 = Key::cfg("metricsProvider.httpPort", DecimalOrDefault, "7000", Operations),
         "Port of the Prometheus page.";
     metrics_export_jvm_info: bool = Key::cfg("metricsProvider.exportJvmInfo", Truth, "true", Operations),
         "Whether the Prometheus page shows the process as well.";
@@ -226,7 +292,8 @@ config_keys! {
         "Address of the admin server.";
     admin_server_port: u16 = Key::prop("admin.serverPort", IntOrDefault, "8080", Operations),
         "Port of the admin server.";
-    admin_idle_timeout_ms: Millis = Key::prop("admin.idleTimeout", IntOrDefault, "30000", Operations).unit(Milliseconds),
+    admin_idle_timeout_ms: Millis =
+        Key::prop("admin.idleTimeout", IntOrDefault, "30000", Operations).unit(Milliseconds),
         "How long a connection to the admin server may be idle.";
     admin_command_url: String = Key::prop("admin.commandURL", Text, "/commands", Operations),
         "Path of the admin server's commands.";
@@ -271,7 +338,8 @@ config_keys! {
         "Kind of the trust store.";
     ssl_protocol: String = Key::prop("ssl.protocol", Text, "TLSv1.3", Security),
         "TLS version.";
-    ssl_enabled_protocols: Vec<String> = Key::prop("ssl.enabledProtocols", List, "", Security).otherwise("ssl.protocol alone"),
+    ssl_enabled_protocols: Vec<String> =
+        Key::prop("ssl.enabledProtocols", List, "", Security).otherwise("ssl.protocol alone"),
         "TLS versions that are accepted.";
     ssl_cipher_suites: Vec<String> = Key::prop("ssl.ciphersuites", List, "", Security).otherwise("a built-in list"),
         "Cipher suites, by their Java names.";
@@ -289,7 +357,8 @@ config_keys! {
         "Whether revocation is asked by OCSP.";
     ssl_client_auth: ClientAuth = Key::prop("ssl.clientAuth", Choice(ClientAuth::WORDS), "need", Security),
         "Whether clients must show a certificate.";
-    ssl_handshake_detection_timeout_ms: Millis = Key::prop("ssl.handshakeDetectionTimeoutMillis", IntOrDefault, "5000", Security)
+    ssl_handshake_detection_timeout_ms: Millis =
+        Key::prop("ssl.handshakeDetectionTimeoutMillis", IntOrDefault, "5000", Security)
         .unit(Milliseconds),
         "How long the first bytes are waited for when plain and TLS share a port.";
     ssl_provider: String = Key::prop("ssl.sslProvider", Choice(&["JDK", "OPENSSL", "OPENSSL_REFCNT"]), "JDK", JvmOnly),
@@ -310,7 +379,8 @@ config_keys! {
         "JAAS file with the logins of the server.";
     sasl_server_config: String = Key::prop("sasl.serverconfig", Text, "Server", Security),
         "Section of the JAAS file for client connections.";
-    sasl_super_password: Option<SecretText> = Key::prop("SASLAuthenticationProvider.superPassword", Secret, "", Security),
+    sasl_super_password: Option<SecretText> =
+        Key::prop("SASLAuthenticationProvider.superPassword", Secret, "", Security),
         "Password of the SASL user super.";
     let_any_sasl_user_do_x: Option<String> = Key::prop("letAnySaslUserDoX", Text, "", Security),
         "An ACL id of the scheme sasl that fits every SASL user.";
@@ -328,9 +398,11 @@ config_keys! {
         "Realm of the server's Kerberos name.";
 }
 "Ensemble" {
-    init_limit_ticks: i32 = Key::cfg("initLimit", Int, "0", Ensemble).unit(Ticks).otherwise("0: must be set in an ensemble"),
+    init_limit_ticks: i32 =
+        Key::cfg("initLimit", Int, "0", Ensemble).unit(Ticks).otherwise("0: must be set in an ensemble"),
         "Time a follower has to connect and catch up.";
-    sync_limit_ticks: i32 = Key::cfg("syncLimit", Int, "0", Ensemble).unit(Ticks).otherwise("0: must be set in an ensemble"),
+    sync_limit_ticks: i32 =
+        Key::cfg("syncLimit", Int, "0", Ensemble).unit(Ticks).otherwise("0: must be set in an ensemble"),
         "Time a follower may be silent.";
     connect_to_learner_master_limit_ticks: i32 = Key::cfg("connectToLearnerMasterLimit", Int, "0", Ensemble).unit(Ticks)
         .otherwise("0: initLimit"),
@@ -351,17 +423,18 @@ config_keys! {
         "Whether the ports for other members listen on all addresses.";
     sync_enabled: bool = Key::cfg("syncEnabled", Bool, "true", Ensemble),
         "Whether observers write the transaction log and snapshots.";
-    observer_sync_enabled: Option<bool> = Key::prop("observer.syncEnabled", Truth, "", Ensemble).otherwise("syncEnabled"),
+    observer_sync_enabled: Option<bool> =
+        Key::prop("observer.syncEnabled", Truth, "", Ensemble).otherwise("syncEnabled"),
         "The same as syncEnabled, and stronger.";
     observer_master_port: i32 = Key::cfg("observerMasterPort", Int, "0", Ensemble),
         "Port on which a follower serves observers; 0 serves none.";
-    multi_address_enabled: bool = Key::prop("multiAddress.enabled", Bool, "false", Ensemble),
+    multi_address_enabled: bool = Key::both("multiAddress.enabled", Bool, "false", Ensemble),
         "Whether a member may have several addresses, separated by a vertical bar.";
     multi_address_reachability_check_enabled: bool =
-        Key::prop("multiAddress.reachabilityCheckEnabled", Bool, "true", Ensemble),
+        Key::both("multiAddress.reachabilityCheckEnabled", Bool, "true", Ensemble),
         "Whether the addresses of a member are tried before one is chosen.";
     multi_address_reachability_check_timeout_ms: Millis =
-        Key::prop("multiAddress.reachabilityCheckTimeoutMs", Int, "1000", Ensemble).unit(Milliseconds),
+        Key::both("multiAddress.reachabilityCheckTimeoutMs", Int, "1000", Ensemble).unit(Milliseconds),
         "How long that trial may take.";
     oracle_path: Option<PathBuf> = Key::cfg("oraclePath", Path, "", Ensemble),
         "File of the oracle that decides for an ensemble of two.";
@@ -412,7 +485,8 @@ config_keys! {
         "Followers that are sent a snapshot at once.";
     leader_max_concurrent_diff_syncs: i32 = Key::prop("leader.maxConcurrentDiffSyncs", IntOrDefault, "100", Ensemble),
         "Followers that are sent missing transactions at once.";
-    leader_max_time_to_wait_for_epoch_ms: Millis = Key::prop("leader.maxTimeToWaitForEpoch", IntOrDefault, "-1", Ensemble)
+    leader_max_time_to_wait_for_epoch_ms: Millis =
+        Key::prop("leader.maxTimeToWaitForEpoch", IntOrDefault, "-1", Ensemble)
         .unit(Milliseconds),
         "How long a new leader waits for the epoch; -1 is initLimit.";
     leader_ack_logging_frequency: i32 = Key::prop("leader.ackLoggingFrequency", IntOrDefault, "1000", Ensemble),
@@ -426,12 +500,14 @@ config_keys! {
     leader_connect_delay_during_retry_ms: Millis =
         Key::prop("leaderConnectDelayDuringRetryMs", IntOrDefault, "100", Ensemble).unit(Milliseconds),
         "Pause between attempts to connect to the leader.";
-    observer_reconnect_delay_ms: i64 = Key::prop("observer.reconnectDelayMs", IntOrDefault, "0", Ensemble).unit(Milliseconds),
+    observer_reconnect_delay_ms: i64 =
+        Key::prop("observer.reconnectDelayMs", IntOrDefault, "0", Ensemble).unit(Milliseconds),
         "Pause before an observer connects again.";
     observer_election_delay_ms: i64 = Key::prop("observer.election.DelayMs", IntOrDefault, "200", Ensemble)
         .unit(Milliseconds),
         "Pause before an observer looks for the leader again.";
-    observer_master_size_limit: i32 = Key::prop("observerMaster.sizeLimit", IntOrDefault, "33554432", Ensemble).unit(Bytes),
+    observer_master_size_limit: i32 =
+        Key::prop("observerMaster.sizeLimit", IntOrDefault, "33554432", Ensemble).unit(Bytes),
         "Bytes of recent transactions a follower keeps for its observers.";
     force_snapshot_sync: bool = Key::prop("forceSnapshotSync", Truth, "false", Ensemble),
         "Whether followers are always sent a whole snapshot; for tests.";
@@ -446,9 +522,11 @@ config_keys! {
     commit_processor_num_worker_threads: Option<i32> =
         Key::prop("commitProcessor.numWorkerThreads", IntOrDefault, "", JvmOnly).otherwise("the number of cores"),
         "Threads of the original that answer reads.";
-    commit_processor_max_read_batch_size: i32 = Key::prop("commitProcessor.maxReadBatchSize", IntOrDefault, "-1", JvmOnly),
+    commit_processor_max_read_batch_size: i32 =
+        Key::prop("commitProcessor.maxReadBatchSize", IntOrDefault, "-1", JvmOnly),
         "Reads the original answers before it looks for commits.";
-    commit_processor_max_commit_batch_size: i32 = Key::prop("commitProcessor.maxCommitBatchSize", IntOrDefault, "1", JvmOnly),
+    commit_processor_max_commit_batch_size: i32 =
+        Key::prop("commitProcessor.maxCommitBatchSize", IntOrDefault, "1", JvmOnly),
         "Commits the original does before it looks for reads.";
     commit_processor_shutdown_timeout_ms: i64 =
         Key::prop("commitProcessor.shutdownTimeout", IntOrDefault, "5000", JvmOnly).unit(Milliseconds),
@@ -459,7 +537,8 @@ config_keys! {
         "File with the member's key and certificates.";
     ssl_quorum_key_store_password: Option<SecretText> = Key::prop("ssl.quorum.keyStore.password", Secret, "", Security),
         "Password of the key store.";
-    ssl_quorum_key_store_password_path: Option<PathBuf> = Key::prop("ssl.quorum.keyStore.passwordPath", Path, "", Security),
+    ssl_quorum_key_store_password_path: Option<PathBuf> =
+        Key::prop("ssl.quorum.keyStore.passwordPath", Path, "", Security),
         "File that holds the password of the key store.";
     ssl_quorum_key_store_type: Option<StoreType> =
         Key::prop("ssl.quorum.keyStore.type", Choice(StoreType::WORDS), "", Security)
@@ -467,7 +546,8 @@ config_keys! {
         "Kind of the key store.";
     ssl_quorum_trust_store_location: Option<PathBuf> = Key::prop("ssl.quorum.trustStore.location", Path, "", Security),
         "File with the certificates that are trusted.";
-    ssl_quorum_trust_store_password: Option<SecretText> = Key::prop("ssl.quorum.trustStore.password", Secret, "", Security),
+    ssl_quorum_trust_store_password: Option<SecretText> =
+        Key::prop("ssl.quorum.trustStore.password", Secret, "", Security),
         "Password of the trust store.";
     ssl_quorum_trust_store_password_path: Option<PathBuf> =
         Key::prop("ssl.quorum.trustStore.passwordPath", Path, "", Security),
@@ -484,7 +564,8 @@ config_keys! {
     ssl_quorum_cipher_suites: Vec<String> = Key::prop("ssl.quorum.ciphersuites", List, "", Security)
         .otherwise("a built-in list"),
         "Cipher suites, by their Java names.";
-    ssl_quorum_context_supplier_class: Option<String> = Key::prop("ssl.quorum.context.supplier.class", Class, "", JvmOnly),
+    ssl_quorum_context_supplier_class: Option<String> =
+        Key::prop("ssl.quorum.context.supplier.class", Class, "", JvmOnly),
         "Java class that makes the TLS context.";
     ssl_quorum_hostname_verification: bool = Key::prop("ssl.quorum.hostnameVerification", Truth, "true", Security),
         "Whether the names in certificates are checked at all.";
@@ -497,19 +578,20 @@ config_keys! {
         "Whether revocation lists are asked.";
     ssl_quorum_ocsp: bool = Key::prop("ssl.quorum.ocsp", Truth, "false", Security),
         "Whether revocation is asked by OCSP.";
-    ssl_quorum_client_auth: ClientAuth = Key::prop("ssl.quorum.clientAuth", Choice(ClientAuth::WORDS), "need", Security),
+    ssl_quorum_client_auth: ClientAuth =
+        Key::prop("ssl.quorum.clientAuth", Choice(ClientAuth::WORDS), "need", Security),
         "Whether connecting members must show a certificate.";
     ssl_quorum_handshake_detection_timeout_ms: Millis =
         Key::prop("ssl.quorum.handshakeDetectionTimeoutMillis", IntOrDefault, "5000", Security).unit(Milliseconds),
         "How long the first bytes are waited for when plain and TLS share a port.";
 }
 "Accepted, for Java only" {
-    watch_manager_name: String = Key::prop("watchManagerName", Class,
-        "org.apache.zookeeper.server.watch.WatchManager", Now),
+    watch_manager_name: String = Key::prop("watchManagerName", Choice(WATCH_MANAGERS), WATCH_MANAGERS[0], Now),
         "Accepted for the sake of old files: both of the original's watch managers mean the one table here.";
     watcher_clean_threshold: i32 = Key::prop("watcherCleanThreshold", IntOrDefault, "1000", JvmOnly),
         "Closed watchers that start a cleaning of the original's optimized watch manager.";
-    watcher_clean_interval_s: i32 = Key::prop("watcherCleanIntervalInSeconds", IntOrDefault, "600", JvmOnly).unit(Seconds),
+    watcher_clean_interval_s: i32 =
+        Key::prop("watcherCleanIntervalInSeconds", IntOrDefault, "600", JvmOnly).unit(Seconds),
         "Interval of cleaning it.";
     watcher_clean_threads_num: i32 = Key::prop("watcherCleanThreadsNum", IntOrDefault, "2", JvmOnly),
         "Threads that clean it.";
@@ -519,7 +601,8 @@ config_keys! {
         "Entries of a cache in it.";
     jvm_pause_monitor: bool = Key::cfg("jvm.pause.monitor", Bool, "false", JvmOnly),
         "Whether pauses of the virtual machine are measured.";
-    jvm_pause_warn_threshold_ms: i64 = Key::cfg("jvm.pause.warn-threshold.ms", Int, "10000", JvmOnly).unit(Milliseconds),
+    jvm_pause_warn_threshold_ms: i64 =
+        Key::cfg("jvm.pause.warn-threshold.ms", Int, "10000", JvmOnly).unit(Milliseconds),
         "Pause from which a warning is logged.";
     jvm_pause_info_threshold_ms: i64 = Key::cfg("jvm.pause.info-threshold.ms", Int, "1000", JvmOnly).unit(Milliseconds),
         "Pause from which a line is logged.";
@@ -539,12 +622,14 @@ config_keys! {
         "Another way of slowing connections down.";
     max_response_cache_size: i32 = Key::prop("maxResponseCacheSize", IntOrDefault, "400", JvmOnly),
         "Encoded nodes that are kept.";
-    max_get_children_response_cache_size: i32 = Key::prop("maxGetChildrenResponseCacheSize", IntOrDefault, "400", JvmOnly),
+    max_get_children_response_cache_size: i32 =
+        Key::prop("maxGetChildrenResponseCacheSize", IntOrDefault, "400", JvmOnly),
         "Encoded child lists that are kept.";
     int_buffer_starting_size_bytes: i32 = Key::prop("intBufferStartingSizeBytes", IntOrDefault, "1024", JvmOnly)
         .unit(Bytes).bound(AtLeast(32)),
         "First size of a buffer; at least 32.";
-    audit_impl_class: Option<String> = Key::prop("audit.impl.class", Class, "", JvmOnly).otherwise("the one to the log"),
+    audit_impl_class: Option<String> =
+        Key::prop("audit.impl.class", Class, "", JvmOnly).otherwise("the one to the log"),
         "Java class that writes the audit log.";
     message_tracker_buffer_size: i32 = Key::prop("messageTracker.BufferSize", IntOrDefault, "10", JvmOnly),
         "Packets between members that are kept for debugging.";
@@ -583,11 +668,12 @@ config_keys! {
         "For the original's own tests.";
     testing_initial_zxid: Option<i64> = Key::prop("testingonly.initialZxid", IntOrDefault, "", JvmOnly),
         "For the original's own tests.";
-    metrics_num_worker_threads: i32 = Key::cfg("metricsProvider.numWorkerThreads", Int, "1", JvmOnly),
+    metrics_num_worker_threads: i32 = Key::cfg("metricsProvider.numWorkerThreads", DecimalOrDefault, "1", JvmOnly),
         "Threads that feed the Prometheus page.";
-    metrics_max_queue_size: i32 = Key::cfg("metricsProvider.maxQueueSize", Int, "1000000", JvmOnly),
+    metrics_max_queue_size: i32 = Key::cfg("metricsProvider.maxQueueSize", DecimalOrDefault, "1000000", JvmOnly),
         "Updates that may wait for these threads.";
-    metrics_worker_shutdown_timeout_ms: i64 = Key::cfg("metricsProvider.workerShutdownTimeoutMs", Int, "1000", JvmOnly)
+    metrics_worker_shutdown_timeout_ms: i64 =
+        Key::cfg("metricsProvider.workerShutdownTimeoutMs", DecimalOrDefault, "1000", JvmOnly)
         .unit(Milliseconds),
         "How long these threads are waited for at the end.";
 }

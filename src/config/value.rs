@@ -333,6 +333,11 @@ impl<T: Field> Field for Option<T> {
 pub struct Secret(String);
 
 impl Secret {
+    /// Hides a text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
     /// The text itself, for the one who checks it.
     pub fn expose(&self) -> &str {
         &self.0
