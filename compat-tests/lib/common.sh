@@ -12,6 +12,8 @@ LIB="$COMPAT/lib"
 CACHE="${OXKEEPER_CACHE:-$ROOT/target/compat-cache}"
 mkdir -p "$CACHE" && CACHE="$(cd "$CACHE" && pwd)"
 export COMPAT ROOT LIB CACHE
+# Scenarios change folders; a relative SERVER_CMD is meant from here.
+if [[ ${SERVER_CMD:-} == */* && $SERVER_CMD != /* ]]; then export SERVER_CMD="$PWD/$SERVER_CMD"; fi
 NAME=compat PASSED=0 FAILED=0 SKIPPED=0 PIDS=() STARTED=$SECONDS
 # Small and quiet JVMs: the machine may have two cores, and most of them live for a second.
 JVM=(-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Djava.net.preferIPv4Stack=true)

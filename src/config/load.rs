@@ -3,6 +3,7 @@
 //! Opens no socket, creates nothing, logs nothing: remarks are kept for the caller.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::error::{ConfigError, ExitCode, Loudness, Note};
@@ -82,17 +83,19 @@ autopurge.purgeInterval=1
 4lw.commands.whitelist=srvr,ruok,stat,mntr,conf,cons,dump,envi,isro,wchs
 ";
 
+/// Longest file of a configuration that is read.
+const FILE_BYTES_MAX: u64 = 16 << 20;
+
 const USAGE: &str = "give a configuration file, or: port dataDir [tickTime] [maxClientCnxns]";
 
 impl Config {
     /// Reads a zoo.cfg and what it names (myid, the dynamic file), with the system properties below it.
     pub fn load(path: &Path, system: &SystemProperties) -> Result<Self, ConfigError> {
-        let bytes =
-            std::fs::read(path).map_err(|error| ConfigError::new(format!("cannot be read: {error}")).in_file(path))?;
-        Self::parse(&bytes, path, system).map_err(|error| error.in_file(path))
+        Self::parse(&read_file(path)?, path, system).map_err(|error| error.in_file(path))
     }
 
-    fn parse(bytes: &[u8], path: &Path, system: &SystemProperties) -> Result<Self, ConfigError> {
+    /// The same, for a file that is read already.
+    pub fn parse(bytes: &[u8], path: &Path, system: &SystemProperties) -> Result<Self, ConfigError> {
         let properties = Properties::parse(bytes)?;
         let mut config = Self::default();
         config.more.file = Some(path.to_owned());
@@ -335,6 +338,20 @@ impl Config {
         };
         self.note(loudness, key, line, text);
     }
+}
+
+/// The whole of a file, unless it is no configuration by its size: a device, or a log by mistake.
+pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, ConfigError> {
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
+    match read {
+        Ok(length) if length as u64 > FILE_BYTES_MAX => {
+            Err(ConfigError::new(format!("is longer than {FILE_BYTES_MAX} bytes")))
+        }
+        Ok(_) => Ok(bytes),
+        Err(error) => Err(ConfigError::new(format!("cannot be read: {error}"))),
+    }
+    .map_err(|error| error.in_file(path))
 }
 
 /// The original meets a wrong zoo.cfg key while it reads the file, and a wrong property in the class that uses it:

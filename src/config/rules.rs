@@ -7,7 +7,8 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use super::error::{ConfigError, Loudness, Note};
-use super::properties::Properties;
+use super::load::read_file;
+use super::properties::{Properties, decode};
 use super::servers::{ClientAddress, Ensemble};
 use super::table::{AUTH_PROVIDER, Config, SERVER, name};
 use super::value::{PeerType, resolve, shown, whole_number};
@@ -292,8 +293,7 @@ fn listen_address(line: &ClientAddress) -> Result<Option<IpAddr>, String> {
 }
 
 fn dynamic_file(path: &Path) -> Result<Ensemble, ConfigError> {
-    let bytes = std::fs::read(path).map_err(|error| ConfigError::new(format!("cannot be read: {error}")))?;
-    let properties = Properties::parse(&bytes)?;
+    let properties = Properties::parse(&read_file(path)?)?;
     if let Some(line) = properties.entries.iter().find(|line| !Ensemble::owns(&line.key)) {
         let why = match line.key.as_str() {
             "version" => "must not be in a dynamic file; the version is the ending of its name",
@@ -314,9 +314,7 @@ fn read_my_id(data_dir: &Path) -> Result<Option<i64>, ConfigError> {
     if !path.is_file() {
         return Ok(None);
     }
-    let bytes =
-        std::fs::read(&path).map_err(|error| ConfigError::new(format!("cannot be read: {error}")).in_file(&path))?;
-    let text = super::properties::decode(&bytes);
+    let text = decode(&read_file(&path)?);
     let first = text.lines().next().unwrap_or_default();
     match whole_number(first) {
         Ok(id) => Ok(Some(id)),

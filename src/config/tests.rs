@@ -54,6 +54,8 @@ fn a_refusal_says_what_where_and_what_to_do() {
     let error = Config::load(Path::new("no/such/zoo.cfg"), &SystemProperties::default()).unwrap_err();
     assert!(error.to_string().starts_with("no/such/zoo.cfg: cannot be read: "), "{error}");
     assert_eq!(error.exit_code(), 2);
+    let error = Config::load(Path::new("/dev/zero"), &SystemProperties::default()).unwrap_err();
+    assert_eq!(error.to_string(), "/dev/zero: is longer than 16777216 bytes");
 }
 
 #[test]
