@@ -8,3 +8,7 @@ pub mod proto;
 pub mod reactor;
 pub mod throttle;
 pub mod tree;
+pub mod clock;
+pub mod server;
+pub mod store;
+pub mod zab;

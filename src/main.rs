@@ -1,2 +1,130 @@
-//! The `oxkeeper` program.
-fn main() {}
+//! The `oxkeeper` program: arguments, logging, signals, exit codes.
+
+use oxkeeper::config::{Config, SystemProperties};
+use oxkeeper::server::{Server, ServerError};
+use std::io::Write;
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+const USAGE: &str = "\
+Usage: oxkeeper [-Dkey=value ...]                        a standalone server on 127.0.0.1:2181, data under ./data
+       oxkeeper [server] zoo.cfg [-Dkey=value ...]       a server with this configuration, in the foreground
+       oxkeeper [server] port dataDir [tickTime] [maxClientCnxns]
+       oxkeeper bench --help                             the load generator
+       oxkeeper version
+
+Environment: SERVER_JVMFLAGS, JVMFLAGS (their -D words count, the rest is for a JVM and is ignored),
+             OXKEEPER_LOG (error, warn, info, debug, trace, or a filter such as info,oxkeeper::store=debug),
+             OXKEEPER_LOG_FORMAT (text, json)
+";
+
+fn main() -> ExitCode {
+    let environment = |name: &str| std::env::var(name).ok();
+    let arguments = std::env::args().skip(1);
+    let flags = (environment("SERVER_JVMFLAGS"), environment("JVMFLAGS"));
+    let first = std::env::args().nth(1);
+    match first.as_deref() {
+        Some("-h" | "--help" | "help") => say(USAGE),
+        Some("-V" | "--version" | "version") => say(concat!("oxkeeper ", env!("CARGO_PKG_VERSION"), "\n")),
+        _ => {
+            let (system, mut words) = SystemProperties::collect(arguments, flags.0.as_deref(), flags.1.as_deref());
+            if words.first().is_some_and(|word| word == "server") {
+                words.remove(0);
+            }
+            serve(&words, &system)
+        }
+    }
+}
+
+fn say(text: &str) -> ExitCode {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// A failed write to the terminal is no reason to stop a server: `eprintln!` would panic.
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+fn serve(words: &[String], system: &SystemProperties) -> ExitCode {
+    log_to_stdout();
+    let config = if words.is_empty() { Config::embedded(system) } else { Config::from_arguments(words, system) };
+    let config = match config {
+        Ok(config) => config,
+        Err(error) => {
+            complain(&format!("{error}\nInvalid config, exiting abnormally"));
+            return ExitCode::from(error.exit_code());
+        }
+    };
+    config.log_notes();
+    match Server::start(&config).and_then(run) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            tracing::error!(%error, "the server ends");
+            complain(&error.to_string());
+            if error.is_disk_full() {
+                wait_for_space(&config);
+            }
+            ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1))
+        }
+    }
+}
+
+/// Runs until a signal (exit code 128 + its number, as a JVM does) or until the log can no longer be trusted.
+fn run(server: Server) -> Result<u8, ServerError> {
+    let close = server.closer();
+    let (signal_to, signal_from) = std::sync::mpsc::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()
+        .map_err(|error| ServerError::System { what: "runtime", error })?;
+    std::thread::spawn(move || {
+        if let Ok(code) = runtime.block_on(signal()) {
+            tracing::info!(code, "stopping: no more requests are taken, what was accepted is written");
+            let _ = signal_to.send(code);
+            close();
+        }
+    });
+    server.wait()?;
+    Ok(signal_from.try_recv().unwrap_or(0))
+}
+
+async fn signal() -> std::io::Result<u8> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut terminate, mut interrupt, mut hangup) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);
+    tokio::select! {
+        _ = terminate.recv() => Ok(143),
+        _ = interrupt.recv() => Ok(130),
+        _ = hangup.recv() => Ok(129),
+    }
+}
+
+/// A full disk heals: once there is space again this program starts over in the same process, from what is on disk.
+fn wait_for_space(config: &Config) {
+    use std::os::unix::process::CommandExt;
+    let Ok(program) = std::env::current_exe() else { return };
+    tracing::error!(
+        wanted_bytes = oxkeeper::server::SPACE_TO_RESTART,
+        "the disk is full: no client is served; the server starts again by itself once there is space"
+    );
+    while !oxkeeper::server::has_space(config) {
+        std::thread::sleep(std::time::Duration::from_secs(1));
+    }
+    let error = std::process::Command::new(program).args(std::env::args_os().skip(1)).exec();
+    tracing::error!(%error, "cannot start again");
+}
+
+fn log_to_stdout() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("OXKEEPER_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).log_internal_errors(false);
+    match std::env::var("OXKEEPER_LOG_FORMAT").as_deref() {
+        Ok("json") => builder.json().init(),
+        _ => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stdout())).init(),
+    }
+}

@@ -5,12 +5,12 @@
 mod outstanding;
 mod prepare;
 mod reaper;
-//mod replay;
+mod replay;
 mod sessions;
 
 pub use prepare::{Prepared, Request};
 pub use reaper::{Reaper, ReaperRules};
-//pub use replay::Replay;
+pub use replay::Replay;
 pub use sessions::{Attached, ConnectionKey, SessionTable, Standing, Touch};
 
 use crate::auth::Policy;

@@ -34,6 +34,13 @@ pub struct WaitingRead {
     pub(super) since_ms: i64,
 }
 
+impl WaitingRead {
+    /// When it was received, ms of the monotonic clock.
+    pub fn since_ms(&self) -> i64 {
+        self.since_ms
+    }
+}
+
 /// The head of a lane is what runs next (ORDER-2).
 #[derive(Debug)]
 pub(super) enum Waiting {

@@ -1,0 +1,439 @@
+//! The server: threads, sockets and files around the pure core. The way of a request through these rooms is drawn in
+//! `src/ARCHITECTURE.md`.
+
+mod gate;
+mod limits;
+mod log_thread;
+mod mailbox;
+mod pipeline;
+mod reactor_thread;
+mod snapshots;
+mod words;
+
+use crate::auth::Policy;
+use crate::clock::Clock;
+use crate::config::{Config, SnapshotCompression};
+use crate::engine::{Engine, Reaper, ReaperRules, Replay, Rules, SessionTable};
+use crate::jute::Encode;
+use crate::proto::records::PathRequest;
+use crate::proto::{OpCode, Zxid, session};
+use crate::reactor::Settings;
+use crate::store::{self, Compression, Dirs, Fresh, LogOptions, LogWriter, RealDisk, StoreError};
+use crate::tree::{OwnerRules, Tree};
+use limits::Connections;
+use log_thread::LogView;
+use pipeline::Pipeline;
+use reactor_thread::ReactorShared;
+use snapshots::{SnapshotOptions, Snapshotter};
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+use words::Words;
+
+/// Why a server cannot start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The files.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The listener.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// Address and port.
+        address: SocketAddr,
+        /// Why.
+        error: io::Error,
+    },
+    /// A thread or a runtime.
+    #[error("the operating system gives no {what}: {error}")]
+    System {
+        /// What was asked for.
+        what: &'static str,
+        /// Why not.
+        error: io::Error,
+    },
+    /// Something that this server cannot do yet.
+    #[error("{0}")]
+    Unsupported(String),
+}
+
+impl ServerError {
+    /// The exit code of the original for this kind of failure.
+    pub fn exit_code(&self) -> i32 {
+        match self {
+            ServerError::Store(error) => error.exit_code(),
+            ServerError::Unsupported(_) => 2,
+            ServerError::Listen { .. } | ServerError::System { .. } => 1,
+        }
+    }
+}
+
+/// A server that runs.
+pub struct Server {
+    pipeline: Arc<Pipeline>,
+    address: SocketAddr,
+    log: std::thread::JoinHandle<Result<(), StoreError>>,
+}
+
+impl Server {
+    /// Loads the data, listens and serves. Returns once clients can connect.
+    pub fn start(config: &Config) -> Result<Server, ServerError> {
+        let started = Instant::now();
+        let clock = Clock::default();
+        if config.is_quorum() {
+            return Err(ServerError::Unsupported(
+                "this configuration describes an ensemble, and this version serves standalone only: \
+                 remove the server.N lines, or keep the Java server for this member"
+                    .into(),
+            ));
+        }
+        let policy = Arc::new(policy_of(config)?);
+        let owners = OwnerRules { extended_types: config.extended_types_enabled, emulate_353: config.emulate_353_ttl_nodes };
+        let dirs = Dirs::new(&config.data_dir, Some(&config.data_log_dir));
+        let (mut tree, fresh) = load(config, &dirs, owners)?;
+
+        for session in tree.orphaned_sessions() {
+            tracing::info!(session = format_args!("0x{session:x}"), "removing ephemerals of a session that no longer exists");
+            tree.drop_ephemerals(session);
+        }
+        // Session ids of a standalone server carry server id 1, as the original's do.
+        let first_id = session::first_id(1, clock.wall_ms() as u64);
+        let mut sessions = SessionTable::new(i64::from(config.tick_time_ms), first_id);
+        for (id, timeout_ms) in tree.sessions() {
+            sessions.track(*id, *timeout_ms, clock.now_ms());
+        }
+        let rules = Rules {
+            policy: policy.clone(),
+            owners,
+            enforce_quota: config.enforce_quota,
+            digest: config.digest_enabled,
+            close_session_paths: config.close_session_txn_enabled,
+            reconfig: config.reconfig_enabled,
+        };
+        let zxid = tree.zxid();
+        let engine = Engine::new(rules, sessions, &tree);
+        let frame_max = usize::try_from(config.jute_max_buffer).unwrap_or(0);
+        let field_max = frame_max.saturating_add(usize::try_from(config.jute_extra_size).unwrap_or(0));
+        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+        // One core is left to the log and what else runs beside the reactors.
+        let reactors = cores.saturating_sub(1).clamp(1, 64);
+        let outstanding_max = i64::from(config.global_outstanding_limit);
+        let pipeline = Arc::new(Pipeline::new(tree, engine, reactors, field_max, outstanding_max, clock));
+
+        let snapshot_options = SnapshotOptions {
+            compression: match config.snapshot_compression {
+                SnapshotCompression::None => Compression::None,
+                SnapshotCompression::Gz => Compression::Gz,
+                SnapshotCompression::Snappy => Compression::Snappy,
+            },
+            digest: config.digest_enabled,
+            last_zxid: config.serialize_last_processed_zxid_enabled,
+        };
+        let snapshotter = Snapshotter::new(pipeline.clone(), dirs.clone(), snapshot_options);
+        match fresh {
+            // Without it a Java server would not trust the logs that follow.
+            Fresh::Initialize => {
+                snapshotter.take()?;
+                store::initialize_done(&RealDisk, &dirs)?;
+            }
+            Fresh::No => snapshotter.start(),
+            Fresh::Uninitialized => {}
+        }
+
+        let listener = listen(config)?;
+        let address = listener.local_addr().map_err(|error| ServerError::System { what: "address", error })?;
+        let log_view = Arc::new(LogView::default());
+        let log = start_log(config, &pipeline, &dirs, &log_view, &snapshotter)?;
+        let shared = Arc::new(ReactorShared {
+            pipeline: pipeline.clone(),
+            limits: Connections::new(
+                usize::try_from(config.max_client_cnxns).unwrap_or(0),
+                usize::try_from(config.max_cnxns).unwrap_or(0),
+            ),
+            words: Words { whitelist: config.four_letter_word_whitelist.clone() },
+            keep_alive: config.client_tcp_keep_alive,
+        });
+        let settings = Arc::new(Settings {
+            policy,
+            frame_max,
+            field_max,
+            min_session_timeout_ms: config.min_session_timeout_ms,
+            max_session_timeout_ms: config.max_session_timeout_ms,
+            sessionless_timeout_ms: i64::from(config.sessionless_cnxn_timeout_ms),
+            is_word: |word| matches!(&word, b"ruok" | b"srvr"),
+        });
+        for id in 0..reactors {
+            let (shared, settings) = (shared.clone(), settings.clone());
+            thread(format!("reactor-{id}"), move || {
+                if let Err(error) = reactor_thread::run(id, shared, settings) {
+                    tracing::error!(%error, "a reactor cannot run");
+                    std::process::exit(1);
+                }
+            })?;
+        }
+        start_accepting(listener, shared)?;
+        start_ticking(config, pipeline.clone())?;
+        start_purging(config, dirs)?;
+        tracing::info!(
+            version = env!("CARGO_PKG_VERSION"),
+            %address,
+            data_dir = %config.data_dir.display(),
+            %zxid,
+            ms = started.elapsed().as_millis() as u64,
+            "ready"
+        );
+        Ok(Server { pipeline, address, log })
+    }
+
+    /// Where clients connect.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Takes no more writes, and returns when everything that was accepted is on disk.
+    pub fn stop(self) -> Result<(), ServerError> {
+        self.pipeline.close();
+        self.wait()
+    }
+
+    /// Waits until the log ends, by [`Pipeline::close`] or by a failure.
+    pub fn wait(self) -> Result<(), ServerError> {
+        match self.log.join() {
+            Ok(result) => Ok(result?),
+            Err(_) => std::process::abort(),
+        }
+    }
+
+    /// A handle that closes the server from another thread, a signal's.
+    pub fn closer(&self) -> impl Fn() + Send + Sync + 'static {
+        let pipeline = self.pipeline.clone();
+        move || pipeline.close()
+    }
+}
+
+fn policy_of(config: &Config) -> Result<Policy, ServerError> {
+    let schemes = config.auth_schemes();
+    let enforced = if config.session_require_sasl {
+        Some(vec!["sasl".to_owned()])
+    } else {
+        config.enforce_auth_enabled.then(|| config.enforce_auth_schemes.clone())
+    };
+    let policy = Policy {
+        skip_acl: config.skip_acl,
+        digest_enabled: config.digest_auth_enabled,
+        digest_algorithm: crate::auth::Algorithm::parse(&config.digest_auth_algorithm)
+            .map_err(|error| ServerError::Unsupported(error.to_string()))?,
+        super_digest: config.super_digest.as_ref().map(|digest| digest.expose().to_owned()),
+        sasl: schemes.contains("sasl"),
+        let_any_sasl_user: config.let_any_sasl_user_do_x.clone(),
+        sasl_super_users: Vec::new(),
+        x509: schemes.contains("x509"),
+        x509_super_user: config.x509_super_user.clone(),
+        ensemble: schemes.contains("ensemble"),
+        ensemble_names: (!config.ensemble_auth_names.is_empty()).then(|| config.ensemble_auth_names.clone()),
+        enforced_schemes: enforced,
+    };
+    policy.validate().map_err(|error| ServerError::Unsupported(error.to_string()))?;
+    Ok(policy)
+}
+
+fn load(config: &Config, dirs: &Dirs, owners: OwnerRules) -> Result<(Tree, Fresh), ServerError> {
+    let options = store::RecoverOptions {
+        autocreate_dirs: config.datadir_autocreate,
+        autocreate_db: config.db_autocreate,
+        trust_empty: config.snapshot_trust_empty,
+        ..store::RecoverOptions::default()
+    };
+    let mut replay = Replay::new(Tree::new(owners, config.digest_enabled));
+    let recovered = store::recover(&RealDisk, dirs, &options, &mut replay)?;
+    for (file, why) in &recovered.skipped {
+        tracing::error!(file, why, "snapshot skipped: an older one and the logs since are used");
+    }
+    for end in &recovered.ends {
+        tracing::warn!(?end, "a log ends early");
+    }
+    if replay.digest_mismatches > 0 {
+        tracing::warn!(
+            count = replay.digest_mismatches,
+            first = %replay.first_mismatch.unwrap_or_default(),
+            "the tree's digest differs from the one in the log: compare this server's data with another's"
+        );
+    }
+    let mut tree = replay.tree;
+    for path in tree.restore_done() {
+        tracing::error!(path, "the access list of this node is lost: only a super user may use it");
+    }
+    // An uninitialized database has seen less than any client: it refuses them all.
+    tree.set_zxid(recovered.last_zxid.max(tree.zxid()));
+    if recovered.fresh == Fresh::Uninitialized {
+        tree.set_zxid(Zxid(-1));
+    }
+    tracing::info!(
+        nodes = tree.node_count(),
+        sessions = tree.sessions().len(),
+        zxid = %tree.zxid(),
+        replayed = recovered.replayed,
+        snapshot_ms = recovered.snapshot_time.as_millis() as u64,
+        replay_ms = recovered.replay_time.as_millis() as u64,
+        "data loaded"
+    );
+    Ok((tree, recovered.fresh))
+}
+
+fn listen(config: &Config) -> Result<TcpListener, ServerError> {
+    let port = config.client_port.ok_or_else(|| {
+        ServerError::Unsupported("no clientPort is set: set one, TLS-only servers come with a later version".into())
+    })?;
+    let address = match config.client_port_address {
+        Some(address) => SocketAddr::new(address, port),
+        None => SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port),
+    };
+    let open = |address: SocketAddr| -> io::Result<TcpListener> {
+        let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
+        if address.is_ipv6() {
+            socket.set_only_v6(false)?;
+        }
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        // The original's -1 is Java's 50; a restart with thousands of clients wants more, and the system caps it.
+        socket.listen(if config.client_port_listen_backlog > 0 { config.client_port_listen_backlog } else { 4096 })?;
+        Ok(socket.into())
+    };
+    let fallback = SocketAddr::new(IpAddr::from([0, 0, 0, 0]), port);
+    open(address)
+        // A system without IPv6.
+        .or_else(|error| if config.client_port_address.is_none() { open(fallback) } else { Err(error) })
+        .map_err(|error| ServerError::Listen { address, error })
+}
+
+fn start_log(
+    config: &Config,
+    pipeline: &Arc<Pipeline>,
+    dirs: &Dirs,
+    view: &Arc<LogView>,
+    snapshotter: &Arc<Snapshotter>,
+) -> Result<std::thread::JoinHandle<Result<(), StoreError>>, ServerError> {
+    let kilobytes = |kb: i64| u64::try_from(kb).ok().filter(|kb| *kb > 0).map(|kb| kb.saturating_mul(1024));
+    let options = LogOptions {
+        preallocate: kilobytes(config.prealloc_size_kb).unwrap_or(0),
+        size_limit: kilobytes(config.txn_log_size_limit_kb),
+        force_sync: config.force_sync,
+        sync_warning: Duration::from_millis(u64::try_from(config.fsync_warning_threshold_ms).unwrap_or(0)),
+        ..LogOptions::default()
+    };
+    let log = LogWriter::new(&RealDisk, dirs, options);
+    let (pipeline, view, snapshotter) = (pipeline.clone(), view.clone(), snapshotter.clone());
+    let (count, size_kb) = (u64::try_from(config.snap_count).unwrap_or(2), config.snap_size_limit_kb);
+    thread("log".into(), move || log_thread::run(&pipeline, log, &view, &snapshotter, count, size_kb))
+}
+
+fn start_accepting(listener: TcpListener, shared: Arc<ReactorShared>) -> Result<(), ServerError> {
+    thread("accept".into(), move || {
+        loop {
+            match listener.accept() {
+                Ok((socket, peer)) => {
+                    // IPv4 clients of a dual-stack socket are IPv4 clients.
+                    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+                    if !shared.limits.admit(peer.ip()) {
+                        tracing::warn!(%peer, "closing: too many connections (maxClientCnxns, maxCnxns)");
+                        let _ = socket2::SockRef::from(&socket).set_linger(Some(Duration::ZERO));
+                        continue;
+                    }
+                    let mailboxes = &shared.pipeline.mailboxes;
+                    let least = mailboxes.iter().min_by_key(|mailbox| mailbox.connections.load(Ordering::Relaxed));
+                    let mailbox = least.expect("there is at least one reactor");
+                    mailbox.connections.fetch_add(1, Ordering::Relaxed);
+                    mailbox.arrive(socket, peer);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "accept failed");
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+            }
+        }
+    })
+    .map(drop)
+}
+
+/// Expires sessions at each tick, and looks for containers and TTL nodes that are done.
+fn start_ticking(config: &Config, pipeline: Arc<Pipeline>) -> Result<(), ServerError> {
+    let tick_ms = i64::from(config.tick_time_ms);
+    let rules = ReaperRules {
+        interval_ms: u64::try_from(config.container_check_interval_ms).unwrap_or(0).max(1),
+        max_per_minute: u32::try_from(config.container_max_per_minute).unwrap_or(0).max(1),
+        never_used_ms: config.container_max_never_used_interval_ms,
+    };
+    let reaping = pipeline.clone();
+    thread("sessions".into(), move || {
+        loop {
+            let now_ms = pipeline.clock.now_ms();
+            std::thread::sleep(pipeline.clock.until((now_ms / tick_ms + 1) * tick_ms));
+            let expired = pipeline.engine(|engine| engine.sessions.expire(pipeline.clock.now_ms()));
+            let closes: Vec<_> = expired
+                .into_iter()
+                .inspect(|session| tracing::info!(session = format_args!("0x{session:x}"), "session expired"))
+                .map(|session| (session, OpCode::CLOSE_SESSION, Vec::new()))
+                .collect();
+            pipeline.submit_own(&closes);
+        }
+    })?;
+    thread("containers".into(), move || {
+        let pause = Duration::from_millis(60_000 / u64::from(rules.max_per_minute));
+        loop {
+            std::thread::sleep(Duration::from_millis(rules.interval_ms));
+            let now_ms = reaping.clock.wall_ms();
+            for path in reaping.gate.read(|tree| Reaper::candidates(tree, &rules, now_ms)) {
+                tracing::debug!(path, "deleting a container or TTL node that is done");
+                let body = PathRequest { path: Some(path.into()) }.to_bytes();
+                reaping.submit_own(&[(0, OpCode::DELETE_CONTAINER, body)]);
+                std::thread::sleep(pause);
+            }
+        }
+    })
+    .map(drop)
+}
+
+fn start_purging(config: &Config, dirs: Dirs) -> Result<(), ServerError> {
+    let Some(hours) = u64::try_from(config.autopurge_purge_interval_hours).ok().filter(|hours| *hours > 0) else {
+        return Ok(());
+    };
+    let keep = usize::try_from(config.autopurge_snap_retain_count).unwrap_or(3);
+    thread("purge".into(), move || {
+        loop {
+            match store::purge(&RealDisk, &dirs, keep) {
+                Ok(purged) => tracing::info!(?purged, "old snapshots and logs purged"),
+                Err(error) => tracing::error!(%error, "purge failed"),
+            }
+            std::thread::sleep(Duration::from_secs(hours * 3600));
+        }
+    })
+    .map(drop)
+}
+
+fn thread<R: Send + 'static>(
+    name: String,
+    run: impl FnOnce() -> R + Send + 'static,
+) -> Result<std::thread::JoinHandle<R>, ServerError> {
+    std::thread::Builder::new().name(name).spawn(run).map_err(|error| ServerError::System { what: "thread", error })
+}
+
+/// Free bytes in each folder that a server wants before it starts again after a full disk.
+pub const SPACE_TO_RESTART: u64 = 16 << 20;
+
+/// Whether there is room to go on after a full disk.
+pub fn has_space(config: &Config) -> bool {
+    use crate::store::Disk;
+    let dirs = Dirs::new(&config.data_dir, Some(&config.data_log_dir));
+    [&dirs.snapshots, &dirs.logs]
+        .into_iter()
+        .all(|dir| RealDisk.free_space(dir).is_ok_and(|free| free >= SPACE_TO_RESTART))
+}
+
+impl ServerError {
+    /// No room was left on the disk: nothing acknowledged is lost, and a later start goes on.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, ServerError::Store(StoreError::DiskFull { .. }))
+    }
+}

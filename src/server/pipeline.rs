@@ -1,0 +1,371 @@
+//! The way of a write: prepare, propose, log, commit, apply, reply. The pure parts are the engine, the broadcast and the
+//! tree; here they stand behind one lock that is held for short batches, by the reactor that submits and by the log
+//! thread that commits. Taking turns at a lock costs a write two hand-overs between threads; a thread of its own for the
+//! engine would cost four.
+//!
+//! Locks are taken in this order: pipeline, gate, mailbox.
+
+use super::gate::Gate;
+use super::mailbox::Mailbox;
+use crate::auth::Policy;
+use crate::clock::Clock;
+use crate::engine::{ConnectionKey, Engine, Prepared, Request, Touch};
+use crate::jute::Encode;
+use crate::proto::acl::Id;
+use crate::proto::session::SessionId;
+use crate::proto::txn::TxnRecord;
+use crate::proto::{ErrorCode, OpCode, Zxid};
+use crate::reactor::{Delivery, Item, ReadRequest, Submission, WaitingRead, Wanted, execute, put_write_reply};
+use crate::tree::{Outcome, Tree};
+use crate::zab::{Broadcast, ServerId};
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Transactions applied in one exclusive visit of the tree.
+const APPLY_BATCH: usize = 64;
+
+/// A write between prepare and apply.
+struct InFlight {
+    zxid: Zxid,
+    /// Header, body and digest; empty for a request that could not be decoded and only waits for its turn to be refused.
+    record: Bytes,
+    op: OpCode,
+    xid: i32,
+    session: SessionId,
+    /// `None` for the server's own: expiry, reaper.
+    connection: Option<ConnectionKey>,
+    identities: Arc<[Id]>,
+    reads: Vec<WaitingRead>,
+    opened: Option<(i32, Arc<Touch>)>,
+}
+
+struct State {
+    engine: Engine,
+    broadcast: Broadcast,
+    in_flight: VecDeque<InFlight>,
+    to_log: Vec<(Zxid, Bytes)>,
+    closed: bool,
+}
+
+/// The write path of a server.
+pub struct Pipeline {
+    /// The tree.
+    pub gate: Gate,
+    /// One for each reactor.
+    pub mailboxes: Vec<Mailbox>,
+    /// The clocks.
+    pub clock: Clock,
+    state: Mutex<State>,
+    to_log: Condvar,
+    policy: Arc<Policy>,
+    field_max: usize,
+    me: ServerId,
+    outstanding_max: i64,
+    outstanding: AtomicI64,
+    busy: AtomicBool,
+}
+
+impl Pipeline {
+    /// Begins where the tree stands.
+    pub fn new(tree: Tree, engine: Engine, reactors: usize, field_max: usize, outstanding_max: i64, clock: Clock) -> Self {
+        let me = 0;
+        let broadcast = Broadcast::new([me], tree.zxid());
+        Pipeline {
+            policy: engine.rules().policy.clone(),
+            gate: Gate::new(tree),
+            mailboxes: (0..reactors).map(|_| Mailbox::default()).collect(),
+            clock,
+            state: Mutex::new(State { engine, broadcast, in_flight: VecDeque::new(), to_log: Vec::new(), closed: false }),
+            to_log: Condvar::new(),
+            field_max,
+            me,
+            outstanding_max,
+            outstanding: AtomicI64::new(0),
+            busy: AtomicBool::new(false),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes between prepare and apply.
+    pub fn outstanding(&self) -> i64 {
+        self.outstanding.load(Ordering::Relaxed)
+    }
+
+    /// More writes are on their way than the operator allows: connections with a write in flight are not read.
+    pub fn is_busy(&self) -> bool {
+        self.busy.load(Ordering::Relaxed)
+    }
+
+    /// Looks at sessions and transactions in flight.
+    pub fn engine<R>(&self, look: impl FnOnce(&mut Engine) -> R) -> R {
+        look(&mut self.lock().engine)
+    }
+
+    /// Takes what a turn of a reactor wants. Afterwards everything has a zxid, or its refusal is on the way.
+    pub fn submit(&self, submissions: &mut Vec<Submission>) {
+        let (now_ms, time_ms) = (self.clock.now_ms(), self.clock.wall_ms());
+        let mut replies: Vec<(u16, Item)> = Vec::new();
+        let mut state = self.lock();
+        if state.closed {
+            submissions.clear();
+            return;
+        }
+        let mut batch = Batch::default();
+        self.gate.read(|tree| {
+            for Submission { connection, what } in submissions.drain(..) {
+                match what {
+                    Wanted::Write { session, xid, op, body, identities, reads } => {
+                        let request = Request { session, xid, op, body: &body, identities: &identities, time_ms, field_max: self.field_max };
+                        batch.prepare(&mut state.engine, tree, &request, Some(connection), identities.clone(), reads, None);
+                    }
+                    Wanted::NewSession { timeout_ms } => {
+                        let session = state.engine.sessions.next_id();
+                        let touch = state.engine.sessions.track(session, timeout_ms, now_ms);
+                        state.engine.sessions.bind(session, connection);
+                        let body = timeout_ms.to_bytes();
+                        let op = OpCode::CREATE_SESSION;
+                        let request = Request { session, xid: 0, op, body: &body, identities: &[], time_ms, field_max: 4 };
+                        let opened = Some((timeout_ms, touch));
+                        batch.prepare(&mut state.engine, tree, &request, Some(connection), [].into(), Vec::new(), opened);
+                    }
+                    Wanted::Resume { session, password, timeout_ms } => {
+                        // Even before the password is looked at, as in the original.
+                        if let Some(old) = state.engine.sessions.connection(session)
+                            && old != connection
+                        {
+                            replies.push((old.reactor, Item::Close { number: old.number }));
+                        }
+                        let attached =
+                            state.engine.sessions.attach(session, password.as_deref(), timeout_ms, connection, now_ms);
+                        let number = connection.number;
+                        replies.push((
+                            connection.reactor,
+                            match attached {
+                                Some(attached) => Item::SessionOpened { number, session, timeout_ms, touch: attached.touch },
+                                None => Item::SessionRefused { number },
+                            },
+                        ));
+                    }
+                }
+            }
+        });
+        self.propose(&mut state, batch);
+        for (reactor, item) in replies {
+            self.mailboxes[usize::from(reactor)].deliver(Delivery { items: vec![item], bytes: Vec::new() });
+            self.mailboxes[usize::from(reactor)].wake();
+        }
+    }
+
+    /// Writes of the server itself: sessions that expired, containers that are empty.
+    pub fn submit_own(&self, own: &[(SessionId, OpCode, Vec<u8>)]) {
+        let time_ms = self.clock.wall_ms();
+        let mut state = self.lock();
+        if own.is_empty() || state.closed {
+            return;
+        }
+        let mut batch = Batch::default();
+        self.gate.read(|tree| {
+            for (session, op, body) in own {
+                let request =
+                    Request { session: *session, xid: 0, op: *op, body, identities: &[], time_ms, field_max: self.field_max };
+                batch.prepare(&mut state.engine, tree, &request, None, [].into(), Vec::new(), None);
+            }
+        });
+        self.propose(&mut state, batch);
+    }
+
+    fn propose(&self, state: &mut State, batch: Batch) {
+        let records = Bytes::from(batch.records);
+        for (mut write, range) in batch.writes {
+            write.record = records.slice(range);
+            if !write.record.is_empty() {
+                state.broadcast.propose(write.zxid);
+                state.to_log.push((write.zxid, write.record.clone()));
+            }
+            state.in_flight.push_back(write);
+        }
+        self.count(state);
+        if !state.to_log.is_empty() {
+            self.to_log.notify_one();
+        }
+        // A refusal with nothing in front of it waits for no log.
+        if state.in_flight.front().is_some_and(|first| first.record.is_empty()) {
+            let committed = state.broadcast.logged(self.me, Zxid(i64::MIN));
+            self.apply(state, committed);
+        }
+    }
+
+    fn count(&self, state: &State) {
+        let outstanding = state.in_flight.len() as i64;
+        self.outstanding.store(outstanding, Ordering::Relaxed);
+        self.busy.store(outstanding > self.outstanding_max, Ordering::Relaxed);
+    }
+
+    /// For the log thread: waits for records; empty after `patience` without any, `None` once the pipeline is closed
+    /// and everything was handed out.
+    pub fn next_batch(&self, patience: Duration) -> Option<Vec<(Zxid, Bytes)>> {
+        let mut state = self.lock();
+        if state.to_log.is_empty() && !state.closed {
+            let waited = self.to_log.wait_timeout_while(state, patience, |state| state.to_log.is_empty() && !state.closed);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        if state.to_log.is_empty() && state.closed { None } else { Some(std::mem::take(&mut state.to_log)) }
+    }
+
+    /// For the log thread: everything up to `zxid` is on this server's disk (DURABLE: no reply before this).
+    pub fn logged(&self, zxid: Zxid) {
+        let mut state = self.lock();
+        let committed = state.broadcast.logged(self.me, zxid);
+        self.apply(&mut state, committed);
+    }
+
+    /// Takes no more writes; what is on its way is still logged and answered.
+    pub fn close(&self) {
+        self.lock().closed = true;
+        self.to_log.notify_all();
+    }
+
+    /// Applies in zxid order, a batch in each exclusive visit, and tells the reactors before anybody can read the new state.
+    fn apply(&self, state: &mut State, committed: Zxid) {
+        let mut told = vec![false; self.mailboxes.len()];
+        while state.in_flight.front().is_some_and(|first| first.zxid <= committed) {
+            let mut deliveries: Vec<Delivery> = self.mailboxes.iter().map(|_| Delivery::default()).collect();
+            self.gate.write(|tree| {
+                for _ in 0..APPLY_BATCH {
+                    let Some(write) = state.in_flight.pop_front_if(|write| write.zxid <= committed) else { break };
+                    self.finish(tree, &mut state.engine, write, &mut deliveries);
+                }
+                for ((mailbox, delivery), told) in self.mailboxes.iter().zip(deliveries).zip(&mut told) {
+                    if !delivery.items.is_empty() {
+                        mailbox.deliver(delivery);
+                        *told = true;
+                    }
+                }
+            });
+        }
+        self.count(state);
+        self.mailboxes.iter().zip(told).filter(|(_, told)| *told).for_each(|(mailbox, _)| mailbox.wake());
+    }
+
+    fn finish(&self, tree: &mut Tree, engine: &mut Engine, write: InFlight, deliveries: &mut [Delivery]) {
+        // ORDER-2: reads that were sent before this write see the state before it.
+        if let Some(connection) = write.connection {
+            let delivery = &mut deliveries[usize::from(connection.reactor)];
+            write.reads.iter().for_each(|read| self.read_ahead(tree, &write, connection, read, delivery));
+        }
+        let mut changes = self.mailboxes.iter().any(Mailbox::is_watching).then(Vec::new);
+        let mut reply = Vec::new();
+        if write.record.is_empty() {
+            let refused = Outcome::Failed(ErrorCode::MARSHALLING_ERROR);
+            put_write_reply(&mut reply, write.xid, tree.zxid(), write.op, &refused);
+        } else {
+            let record = TxnRecord::decode(&write.record).expect("prepare encoded this record");
+            let outcome = tree.apply(&record.header, &record.txn, changes.as_mut());
+            put_write_reply(&mut reply, write.xid, write.zxid, write.op, &outcome);
+        }
+        engine.applied(write.zxid);
+        for change in changes.into_iter().flatten() {
+            let change = Arc::new(change);
+            for (mailbox, delivery) in self.mailboxes.iter().zip(deliveries.iter_mut()) {
+                if mailbox.is_watching() {
+                    delivery.items.push(Item::Change(change.clone()));
+                }
+            }
+        }
+        let ended = match write.op {
+            OpCode::CLOSE_SESSION if !write.record.is_empty() => engine.sessions.remove(write.session),
+            _ => None,
+        };
+        if let Some(connection) = write.connection {
+            let number = connection.number;
+            let delivery = &mut deliveries[usize::from(connection.reactor)];
+            match write.opened {
+                Some((timeout_ms, touch)) => {
+                    delivery.items.push(Item::SessionOpened { number, session: write.session, timeout_ms, touch });
+                }
+                None => {
+                    let start = delivery.bytes.len();
+                    delivery.bytes.extend_from_slice(&reply);
+                    let bytes = start..delivery.bytes.len();
+                    let close = write.op == OpCode::CLOSE_SESSION;
+                    delivery.items.push(Item::Written { number, bytes, xid: write.xid, zxid: tree.zxid(), close });
+                }
+            }
+        }
+        // The session may have moved to another connection, or have expired while connected.
+        if let Some(connection) = ended.filter(|ended| Some(*ended) != write.connection) {
+            deliveries[usize::from(connection.reactor)].items.push(Item::Close { number: connection.number });
+        }
+    }
+
+    fn read_ahead(&self, tree: &Tree, write: &InFlight, connection: ConnectionKey, read: &WaitingRead, delivery: &mut Delivery) {
+        let request = ReadRequest {
+            xid: read.xid,
+            op: read.op,
+            body: &read.body,
+            session: write.session,
+            identities: &write.identities,
+            field_max: self.field_max,
+        };
+        let (start, mut actions) = (delivery.bytes.len(), Vec::new());
+        execute(tree, &self.policy, &request, &mut delivery.bytes, &mut actions);
+        if !actions.is_empty() {
+            // Before the changes of this very batch are told: the reactor registers in stream order.
+            self.mailboxes[usize::from(connection.reactor)].set_watching(true);
+        }
+        delivery.items.push(Item::Read {
+            number: connection.number,
+            bytes: start..delivery.bytes.len(),
+            op: read.op,
+            xid: read.xid,
+            zxid: tree.zxid(),
+            since_ms: read.since_ms(),
+            actions,
+        });
+    }
+}
+
+/// Writes prepared together; their records share one buffer.
+#[derive(Default)]
+struct Batch {
+    records: Vec<u8>,
+    writes: Vec<(InFlight, std::ops::Range<usize>)>,
+}
+
+impl Batch {
+    #[allow(clippy::too_many_arguments)]
+    fn prepare(
+        &mut self,
+        engine: &mut Engine,
+        tree: &Tree,
+        request: &Request<'_>,
+        connection: Option<ConnectionKey>,
+        identities: Arc<[Id]>,
+        reads: Vec<WaitingRead>,
+        opened: Option<(i32, Arc<Touch>)>,
+    ) {
+        let start = self.records.len();
+        let zxid = match engine.prepare(tree, request, &mut self.records) {
+            Prepared::Logged(zxid) => zxid,
+            Prepared::Undecodable => engine.zxid(),
+        };
+        let write = InFlight {
+            zxid,
+            record: Bytes::new(),
+            op: request.op,
+            xid: request.xid,
+            session: request.session,
+            connection,
+            identities,
+            reads,
+            opened,
+        };
+        self.writes.push((write, start..self.records.len()));
+    }
+}

@@ -1,0 +1,285 @@
+//! The shell of a reactor: one thread with a runtime of its own moves bytes between sockets and the pure
+//! [`Reactor`]. A connection is one small task that waits for its socket; bytes are read into one buffer of the thread,
+//! so that an idle connection owns none.
+
+use super::limits::Connections;
+use super::pipeline::Pipeline;
+use super::words::Words;
+use crate::reactor::{Number, Reactor, Settings, Turn};
+use hashbrown::HashMap;
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::task::{LocalSet, spawn_local};
+
+/// Bytes read from a socket at once.
+const READ_MAX: usize = 64 << 10;
+/// Output capacity that a connection keeps between replies.
+const OUTPUT_KEEP: usize = 512;
+/// How long a connection that ends may take to accept its last bytes.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// What all reactor threads share.
+pub struct ReactorShared {
+    /// The write path.
+    pub pipeline: Arc<Pipeline>,
+    /// Limits of connections.
+    pub limits: Connections,
+    /// Four-letter words.
+    pub words: Words,
+    /// `clientTcpKeepAlive`.
+    pub keep_alive: bool,
+}
+
+struct Slot {
+    stream: TcpStream,
+    waker: RefCell<Option<Waker>>,
+    /// Output is left that the socket did not take.
+    blocked: Cell<bool>,
+    /// End once the output is sent.
+    closing: Cell<bool>,
+}
+
+struct Shell {
+    id: usize,
+    shared: Arc<ReactorShared>,
+    reactor: RefCell<Reactor>,
+    slots: RefCell<HashMap<Number, Rc<Slot>>>,
+    turn: RefCell<Turn>,
+    buffer: RefCell<Box<[u8]>>,
+}
+
+/// Runs a reactor on this thread for ever.
+pub fn run(id: usize, shared: Arc<ReactorShared>, settings: Arc<Settings>) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let shell = Rc::new(Shell {
+        id,
+        shared,
+        reactor: RefCell::new(Reactor::new(id as u16, settings)),
+        slots: RefCell::new(HashMap::new()),
+        turn: RefCell::new(Turn::default()),
+        buffer: RefCell::new(vec![0; READ_MAX].into_boxed_slice()),
+    });
+    LocalSet::new().block_on(&runtime, async move {
+        spawn_local(shell.clone().sweep());
+        shell.serve_mailbox().await;
+    });
+    Ok(())
+}
+
+impl Shell {
+    async fn serve_mailbox(self: Rc<Self>) {
+        let pipeline = self.shared.pipeline.clone();
+        let mailbox = &pipeline.mailboxes[self.id];
+        loop {
+            mailbox.woken().await;
+            let (arrivals, questions) = mailbox.others();
+            for (socket, peer) in arrivals {
+                spawn_local(self.clone().serve(socket, peer));
+            }
+            self.turn(None);
+            questions.into_iter().for_each(|question| question(&mut self.reactor.borrow_mut()));
+        }
+    }
+
+    /// Closes connections that say nothing.
+    async fn sweep(self: Rc<Self>) {
+        let mut interval = tokio::time::interval(Duration::from_secs(1));
+        let mut silent = Vec::new();
+        loop {
+            interval.tick().await;
+            self.reactor.borrow().silent(self.shared.pipeline.clock.now_ms(), &mut silent);
+            for number in silent.drain(..) {
+                tracing::debug!(number, "closing: the client is silent");
+                self.close(number);
+            }
+        }
+    }
+
+    /// One turn of the reactor: everything delivered, then these bytes; then out with what came of it.
+    fn turn(self: &Rc<Self>, input: Option<(Number, &[u8])>) {
+        let pipeline = &self.shared.pipeline;
+        let mailbox = &pipeline.mailboxes[self.id];
+        let mut turn = self.turn.take();
+        let (now_ms, busy) = (pipeline.clock.now_ms(), pipeline.is_busy());
+        {
+            let mut reactor = self.reactor.borrow_mut();
+            pipeline.gate.read(|tree| {
+                for delivery in mailbox.deliveries() {
+                    reactor.deliver(tree, delivery, busy, now_ms, &mut turn);
+                }
+                if let Some((number, bytes)) = input {
+                    reactor.receive(tree, number, bytes, busy, now_ms, &mut turn);
+                }
+                mailbox.set_watching(!reactor.watches().is_empty());
+            });
+        }
+        if !turn.submissions.is_empty() {
+            pipeline.submit(&mut turn.submissions);
+        }
+        for (number, word, argument) in turn.words.drain(..) {
+            spawn_local(self.clone().answer_word(number, word, argument));
+        }
+        turn.flush.sort_unstable();
+        turn.flush.dedup();
+        for number in turn.flush.drain(..) {
+            let slot = self.slots.borrow().get(&number).cloned();
+            if let Some(slot) = slot {
+                self.flush(number, &slot);
+                wake(&slot);
+            }
+        }
+        for number in turn.close.drain(..) {
+            self.close(number);
+        }
+        self.turn.replace(turn);
+    }
+
+    /// Gives the socket what it takes.
+    fn flush(&self, number: Number, slot: &Slot) {
+        let mut reactor = self.reactor.borrow_mut();
+        let Some(output) = reactor.output(number) else { return };
+        let mut sent = 0;
+        while sent < output.len() {
+            match slot.stream.try_write(&output[sent..]) {
+                Ok(count) => sent += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(_) => {
+                    // The client is gone; its task will see it.
+                    sent = output.len();
+                    slot.closing.set(true);
+                }
+            }
+        }
+        output.drain(..sent);
+        slot.blocked.set(!output.is_empty());
+        if output.is_empty() && output.capacity() > OUTPUT_KEEP {
+            *output = Vec::new();
+        }
+    }
+
+    fn close(&self, number: Number) {
+        if let Some(slot) = self.slots.borrow().get(&number) {
+            slot.closing.set(true);
+            wake(slot);
+        }
+    }
+
+    async fn serve(self: Rc<Self>, socket: std::net::TcpStream, peer: SocketAddr) {
+        let _admitted = self.shared.limits.guard(peer.ip());
+        let mailbox = &self.shared.pipeline.mailboxes[self.id];
+        let Ok(stream) = prepared(socket, self.shared.keep_alive) else {
+            mailbox.connections.fetch_sub(1, Ordering::Relaxed);
+            return;
+        };
+        let number = self.reactor.borrow_mut().open(peer, self.shared.pipeline.clock.now_ms());
+        let slot = Rc::new(Slot {
+            stream,
+            waker: RefCell::new(None),
+            blocked: Cell::new(false),
+            closing: Cell::new(false),
+        });
+        self.slots.borrow_mut().insert(number, slot.clone());
+        self.converse(number, &slot).await;
+        self.slots.borrow_mut().remove(&number);
+        let _ = socket2::SockRef::from(&slot.stream).shutdown(std::net::Shutdown::Write);
+        let mut reactor = self.reactor.borrow_mut();
+        let key = reactor.key(number);
+        if let Some(session) = reactor.closed(number) {
+            self.shared.pipeline.engine(|engine| engine.sessions.unbind(session, key));
+        }
+        mailbox.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    async fn converse(self: &Rc<Self>, number: Number, slot: &Rc<Slot>) {
+        loop {
+            let ready = poll_fn(|context| {
+                let mut waker = slot.waker.borrow_mut();
+                if !waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
+                    *waker = Some(context.waker().clone());
+                }
+                if slot.closing.get() {
+                    return Poll::Ready(Ready::Close);
+                }
+                if slot.blocked.get() && slot.stream.poll_write_ready(context).is_ready() {
+                    return Poll::Ready(Ready::Write);
+                }
+                let wants = self.reactor.borrow().wants_input(number, self.shared.pipeline.is_busy());
+                if wants && slot.stream.poll_read_ready(context).is_ready() {
+                    return Poll::Ready(Ready::Read);
+                }
+                Poll::Pending
+            });
+            match ready.await {
+                Ready::Close => break,
+                Ready::Write => {
+                    self.flush(number, slot);
+                    // Requests may have waited for the output to drain.
+                    self.turn(Some((number, &[])));
+                }
+                Ready::Read => {
+                    let mut buffer = self.buffer.take();
+                    let end = match slot.stream.try_read(&mut buffer) {
+                        Ok(0) => true,
+                        Ok(count) => {
+                            self.turn(Some((number, &buffer[..count])));
+                            false
+                        }
+                        Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+                    };
+                    self.buffer.replace(buffer);
+                    if end {
+                        return;
+                    }
+                }
+            }
+        }
+        // Last words are sent, but not waited for without end.
+        let _ = tokio::time::timeout(LINGER, async {
+            while slot.blocked.get() && slot.stream.writable().await.is_ok() {
+                self.flush(number, slot);
+            }
+        })
+        .await;
+    }
+
+    async fn answer_word(self: Rc<Self>, number: Number, word: [u8; 4], argument: Vec<u8>) {
+        let answer = self.shared.words.answer(&self.shared, word, &argument).await;
+        if let Some(output) = self.reactor.borrow_mut().output(number) {
+            output.extend_from_slice(answer.as_bytes());
+        }
+        let slot = self.slots.borrow().get(&number).cloned();
+        if let Some(slot) = slot {
+            self.flush(number, &slot);
+        }
+        self.close(number);
+    }
+}
+
+enum Ready {
+    Read,
+    Write,
+    Close,
+}
+
+fn wake(slot: &Slot) {
+    if let Some(waker) = &*slot.waker.borrow() {
+        waker.wake_by_ref();
+    }
+}
+
+fn prepared(socket: std::net::TcpStream, keep_alive: bool) -> io::Result<TcpStream> {
+    socket.set_nonblocking(true)?;
+    socket.set_nodelay(true)?;
+    if keep_alive {
+        socket2::SockRef::from(&socket).set_keepalive(true)?;
+    }
+    TcpStream::from_std(socket)
+}

@@ -1,0 +1,45 @@
+//! Everything that is kept on disk: transaction logs, snapshots, epoch files, and how a server gets its state back from
+//! them. Knows jute and the records of [`crate::proto`], but no tree: recovery fills whatever implements [`Restore`].
+//! The bytes are those of the original (`org.apache.zookeeper.server.persistence`); [`disk`] is the only way to a file.
+
+mod compress;
+mod dirs;
+pub mod disk;
+mod epoch;
+mod error;
+#[cfg(test)]
+mod golden_tests;
+mod log;
+mod log_fill;
+mod log_reader;
+#[cfg(test)]
+pub(crate) mod naive_tree;
+mod policy;
+mod purge;
+mod real_disk;
+mod recovery;
+mod restore;
+pub mod sim_disk;
+mod snapshot;
+mod snapshot_writer;
+mod tear;
+mod window;
+
+pub use compress::Compression;
+pub use dirs::{Dirs, LogName, SnapshotName};
+pub use disk::{Disk, DiskFile};
+pub use epoch::{EpochFile, Epochs, read_epoch, settle_epochs, write_epoch};
+pub use error::StoreError;
+pub use log::{LogOptions, LogStats, LogWriter};
+pub use log_reader::{LogEnd, LogReader, LogRecord, ReadOptions};
+pub use policy::SnapshotPolicy;
+pub use purge::{Purged, purge};
+pub use real_disk::RealDisk;
+pub use recovery::{Fresh, RecoverOptions, Recovered, initialize_done, recover};
+pub use restore::{NodeRefused, Restore, SnapshotNode};
+pub use sim_disk::SimDisk;
+pub use snapshot::{SnapshotSummary, read_snapshot};
+pub use snapshot_writer::{SnapshotWriter, encode_node};
+
+/// The operator's word that records lost to damage may stay lost; [`RecoverOptions::accept_damage`] carries it.
+pub const ACCEPT_DAMAGE: &str = "txnLog.acceptDamage";
