@@ -4,6 +4,7 @@ pub mod auth;
 pub mod config;
 pub mod engine;
 pub mod jute;
+pub mod metrics;
 pub mod proto;
 pub mod reactor;
 pub mod throttle;
