@@ -1,5 +1,6 @@
 //! Oxkeeper: a drop-in replacement for the Apache ZooKeeper server.
 
+pub mod admin;
 pub mod auth;
 pub mod config;
 pub mod engine;
