@@ -2,6 +2,8 @@
 
 pub mod admin;
 pub mod auth;
+pub mod bench;
+pub mod client;
 pub mod config;
 pub mod engine;
 pub mod jute;
