@@ -85,7 +85,7 @@ pub struct Args {
     /// Share of writes in mixed
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=100))]
     pub write_percent: u64,
-    /// Parts of a multi
+    /// Parts of a multi; fill creates so many nodes in one
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub multi_size: u64,
     /// Children of the listed node

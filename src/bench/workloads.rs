@@ -209,7 +209,7 @@ impl Workload for Nodes {
 /// Nodes of one filled directory.
 pub const FILL_DIRECTORY: u64 = 1000;
 
-/// Creates a given number of nodes with multis, in directories of a thousand.
+/// Creates a given number of nodes, one by one or with multis, in directories of a thousand.
 #[derive(Debug)]
 pub struct Fill {
     /// Where the directories are.
@@ -218,7 +218,7 @@ pub struct Fill {
     pub taken: Arc<AtomicU64>,
     /// How many nodes in all.
     pub nodes: u64,
-    /// Nodes of one multi; divides [`FILL_DIRECTORY`].
+    /// Nodes of one multi; with 1, plain creates.
     pub batch: u64,
     /// What is in them.
     pub data: Vec<u8>,
@@ -226,7 +226,7 @@ pub struct Fill {
 
 impl Workload for Fill {
     fn classes(&self) -> &'static [Class] {
-        const { &[Class::new("multi create")] }
+        const { &[Class::new("create")] }
     }
 
     fn next(&mut self, _index: usize, _now_ns: u64, out: &mut Vec<u8>) -> Option<Tag> {
@@ -234,20 +234,23 @@ impl Workload for Fill {
         if first >= self.nodes {
             return None;
         }
-        let last = (first + self.batch).min(self.nodes);
+        let prefix = |number: u64| format!("{}{:010}/n", self.prefix, number / FILL_DIRECTORY).into_bytes();
+        if self.batch == 1 {
+            OpCode::CREATE.0.encode(out);
+            encode::create(out, &prefix(first), first, &self.data, 0);
+            return tag(0, first);
+        }
         OpCode::MULTI.0.encode(out);
-        for number in first..last {
-            let mut prefix = self.prefix.clone().into_bytes();
-            prefix.extend_from_slice(format!("{:010}/n", number / FILL_DIRECTORY).as_bytes());
+        for number in first..(first + self.batch).min(self.nodes) {
             MultiHeader { op: OpCode::CREATE.0, done: false, err: -1 }.encode(out);
-            encode::create(out, &prefix, number, &self.data, 0);
+            encode::create(out, &prefix(number), number, &self.data, 0);
         }
         MULTI_END.encode(out);
         tag(0, first)
     }
 
     fn hidden_error(&self, _tag: Tag, body: &[u8]) -> i32 {
-        multi_error(body)
+        if self.batch == 1 { 0 } else { multi_error(body) }
     }
 
     fn exhausted(&self) -> bool {
