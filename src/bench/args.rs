@@ -51,6 +51,7 @@ impl Workload {
 
 /// Load for any ZooKeeper server: throughput, latencies and, for a server on this machine, CPU time and memory.
 #[derive(Debug, Clone, Parser)]
+#[command(name = "oxkeeper bench")]
 pub struct Args {
     /// What to do, one after the other
     #[arg(value_enum, default_values = ["get", "set", "mixed", "create-delete"])]
