@@ -1,5 +1,6 @@
 //! The `oxkeeper` program: arguments, logging, signals, exit codes.
 
+use clap::Parser;
 use oxkeeper::config::{Config, SystemProperties};
 use oxkeeper::server::{Server, ServerError};
 use std::io::Write;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
     match first.as_deref() {
         Some("-h" | "--help" | "help") => say(USAGE),
         Some("-V" | "--version" | "version") => say(concat!("oxkeeper ", env!("CARGO_PKG_VERSION"), "\n")),
+        Some("bench") => oxkeeper::bench::run(&oxkeeper::bench::Args::parse_from(std::env::args().skip(1))),
         _ => {
             let (system, mut words) = SystemProperties::collect(arguments, flags.0.as_deref(), flags.1.as_deref());
             if words.first().is_some_and(|word| word == "server") {

@@ -5,6 +5,7 @@ use crate::engine::Touch;
 use crate::proto::OpCode;
 use crate::proto::acl::Id;
 use crate::proto::session::SessionId;
+use crate::throttle::{Entry, LargeCharge, RequestThrottle, WaitingRequest};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -44,8 +45,18 @@ impl WaitingRead {
 /// The head of a lane is what runs next (ORDER-2).
 #[derive(Debug)]
 pub(super) enum Waiting {
-    Write { op: OpCode, since_ms: i64 },
+    Write {
+        op: OpCode,
+        since_ms: i64,
+        charge: LargeCharge,
+    },
     Read(WaitingRead),
+    /// Waited too long at the entry; refused in its turn.
+    Throttled {
+        op: OpCode,
+        xid: i32,
+        since_ms: i64,
+    },
 }
 
 /// What `cons` shows of a connection.
@@ -92,6 +103,8 @@ pub struct Connection {
     pub(super) input: Vec<u8>,
     pub(super) output: Vec<u8>,
     pub(super) heard_ms: i64,
+    /// Since when the next request waits for the entry to clear.
+    pub(super) stalled_ms: Option<i64>,
     pub(super) stats: ConnectionStats,
 }
 
@@ -109,15 +122,67 @@ impl Connection {
             input: Vec::new(),
             output: Vec::new(),
             heard_ms: now_ms,
+            stalled_ms: None,
             stats: ConnectionStats { established_ms: now_ms, last_cxid: -1, ..ConnectionStats::default() },
         }
     }
 
-    pub(super) fn session(&self) -> Option<SessionId> {
+    /// The client's address.
+    pub fn remote(&self) -> SocketAddr {
+        self.remote
+    }
+
+    /// Negotiated session timeout; 0 before.
+    pub fn timeout_ms(&self) -> i32 {
+        self.timeout_ms
+    }
+
+    /// Requests in work.
+    pub fn queued(&self) -> usize {
+        self.lane.len()
+    }
+
+    /// Output waits for the socket.
+    pub fn has_output(&self) -> bool {
+        !self.output.is_empty()
+    }
+
+    /// When the client was last heard, ms of the monotonic clock.
+    pub fn heard_ms(&self) -> i64 {
+        self.heard_ms
+    }
+
+    /// What `cons` shows.
+    pub fn stats(&self) -> &ConnectionStats {
+        &self.stats
+    }
+
+    /// The session, once it is open.
+    pub fn session(&self) -> Option<SessionId> {
         match &self.state {
             State::Open { session, .. } => Some(*session),
             _ => None,
         }
+    }
+
+    /// Whether a request may enter, by the operator's throttle.
+    pub(super) fn entry(&self, throttle: &RequestThrottle, frame: &[u8], load: usize, now_ms: i64) -> Entry {
+        let Some(op) = frame.get(4..8).and_then(|op| op.try_into().ok()) else { return Entry::Submit };
+        let op = OpCode(i32::from_be_bytes(op));
+        if !matches!(self.state, State::Open { .. }) || matches!(op, OpCode::AUTH | OpCode::SASL) {
+            return Entry::Submit;
+        }
+        let since_ms = self.stalled_ms.unwrap_or(now_ms);
+        let request = WaitingRequest {
+            op,
+            created_at: since_ms,
+            entered_at: since_ms,
+            session_timeout_ms: i64::from(self.timeout_ms),
+            // What a lost connection has sent is lost with it, before it gets here.
+            connection_gone: false,
+            follows_dropped: false,
+        };
+        throttle.decide(&request, load, now_ms)
     }
 
     /// A reply of this connection was made: the numbers of `cons` and `srvr`.

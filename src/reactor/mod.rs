@@ -23,6 +23,7 @@ use crate::proto::acl::Id;
 use crate::proto::records::{AuthPacket, RequestHeader, SaslToken};
 use crate::proto::session::SessionId;
 use crate::proto::{Class, ErrorCode, OpCode, Zxid};
+use crate::throttle::{Entry, LargeRequests, RequestThrottle, pauses_reading};
 use crate::tree::{Audience, Change, ChangeKind, Tree};
 use connection::{State, Waiting};
 use hashbrown::HashMap;
@@ -56,6 +57,12 @@ pub struct Settings {
     pub max_session_timeout_ms: i32,
     /// Connections without a session and without a word are closed after this, ms.
     pub sessionless_timeout_ms: i64,
+    /// `globalOutstandingLimit`.
+    pub outstanding_max: i32,
+    /// `request_throttle_*`.
+    pub throttle: RequestThrottle,
+    /// `largeRequest*`, over all reactors.
+    pub large: Arc<LargeRequests>,
     /// Words of four letters that are commands.
     pub is_word: fn([u8; 4]) -> bool,
 }
@@ -245,7 +252,14 @@ impl Reactor {
     /// A connection is gone. Returns its session, which stays.
     pub fn closed(&mut self, number: Number) -> Option<SessionId> {
         self.watches.remove_connection(number);
-        self.connections.remove(&number).and_then(|connection| connection.session())
+        let connection = self.connections.remove(&number)?;
+        let session = connection.session();
+        for waiting in connection.lane {
+            if let Waiting::Write { charge, .. } = waiting {
+                self.settings.large.release(charge);
+            }
+        }
+        session
     }
 
     /// The key of a connection.
@@ -268,14 +282,47 @@ impl Reactor {
         &self.watches
     }
 
+    /// Forgets sums and latencies (`srst`).
+    pub fn reset_statistics(&mut self) {
+        self.stats = ReactorStats { auth_failed: self.stats.auth_failed, ..ReactorStats::default() };
+    }
+
+    /// Forgets the numbers of each connection (`crst`).
+    pub fn reset_connections(&mut self) {
+        for connection in self.connections.values_mut() {
+            let established_ms = connection.stats.established_ms;
+            connection.stats =
+                ConnectionStats { established_ms, last_cxid: -1, last_zxid: -1, ..ConnectionStats::default() };
+        }
+    }
+
     /// Output to send; the shell takes what the socket took.
     pub fn output(&mut self, number: Number) -> Option<&mut Vec<u8>> {
         self.connections.get_mut(&number).map(|connection| &mut connection.output)
     }
 
-    /// Whether the shell should read more of this connection.
-    pub fn wants_input(&self, number: Number, busy: bool) -> bool {
-        self.connections.get(&number).is_some_and(|connection| may_go_on(connection, busy))
+    /// Whether the shell should read more of this connection; `load` is the number of requests in work on this server.
+    pub fn wants_input(&self, number: Number, load: usize) -> bool {
+        let connection = self.connections.get(&number);
+        connection.is_some_and(|connection| connection.stalled_ms.is_none() && self.may_go_on(connection, load))
+    }
+
+    /// Connections whose next request waits for the entry to clear (`request_throttle_max_requests`).
+    pub fn stalled(&self) -> Vec<Number> {
+        let stalled = self.connections.iter().filter(|(_, connection)| connection.stalled_ms.is_some());
+        stalled.map(|(number, _)| *number).collect()
+    }
+
+    /// Pressure travels back to the socket: no frame is looked at while its answer would have to wait too long (BOUNDED).
+    fn may_go_on(&self, connection: &Connection, load: usize) -> bool {
+        match connection.state {
+            State::Fresh | State::Open { .. } => {}
+            State::Connecting | State::Closing => return false,
+        }
+        connection.output.len() <= OUTPUT_SOFT_MAX
+            && connection.lane.len() < LANE_MAX
+            && connection.lane_bytes < LANE_BYTES_MAX
+            && !pauses_reading(self.settings.outstanding_max, 0, load, connection.writes_in_flight)
     }
 
     /// Connections that have been silent too long: without a session after their own limit, with one after its timeout.
@@ -292,7 +339,7 @@ impl Reactor {
     }
 
     /// Everything the committing side has told, up to the tree's zxid.
-    pub fn deliver(&mut self, tree: &Tree, delivery: Delivery, busy: bool, now_ms: i64, turn: &mut Turn) {
+    pub fn deliver(&mut self, tree: &Tree, delivery: Delivery, load: usize, now_ms: i64, turn: &mut Turn) {
         for item in delivery.items {
             match item {
                 Item::Change(change) => self.notify(&change, turn),
@@ -300,7 +347,8 @@ impl Reactor {
                     let Some(connection) = self.connections.get_mut(&number) else { continue };
                     connection.output.extend_from_slice(&delivery.bytes[bytes]);
                     turn.flush.push(number);
-                    if let Some(Waiting::Write { op, since_ms }) = connection.lane.pop_front() {
+                    if let Some(Waiting::Write { op, since_ms, charge }) = connection.lane.pop_front() {
+                        self.settings.large.release(charge);
                         connection.writes_in_flight -= 1;
                         let latency = connection.replied(op, xid, zxid.0, since_ms, now_ms);
                         self.stats.count(latency);
@@ -309,7 +357,8 @@ impl Reactor {
                         connection.state = State::Closing;
                         turn.close.push(number);
                     } else {
-                        self.advance(tree, number, busy, now_ms, turn);
+                        self.advance(tree, number, now_ms, turn);
+                        self.read_on(tree, number, &[], load, now_ms, turn);
                     }
                 }
                 Item::Read { number, bytes, op, xid, zxid, since_ms, actions } => {
@@ -323,7 +372,7 @@ impl Reactor {
                 Item::SessionOpened { number, session, timeout_ms, touch } => {
                     if self.session_opened(number, session, timeout_ms, touch, now_ms) {
                         turn.flush.push(number);
-                        self.read_on(tree, number, &[], busy, now_ms, turn);
+                        self.read_on(tree, number, &[], load, now_ms, turn);
                     }
                 }
                 Item::SessionRefused { number } => {
@@ -344,19 +393,19 @@ impl Reactor {
     }
 
     /// Bytes from a client. The first of a connection decide between a four-letter word and a handshake.
-    pub fn receive(&mut self, tree: &Tree, number: Number, bytes: &[u8], busy: bool, now_ms: i64, turn: &mut Turn) {
+    pub fn receive(&mut self, tree: &Tree, number: Number, bytes: &[u8], load: usize, now_ms: i64, turn: &mut Turn) {
         self.stats.bytes_received += bytes.len() as u64;
         if let Some(connection) = self.connections.get_mut(&number) {
             connection.heard_ms = now_ms;
         }
-        self.read_on(tree, number, bytes, busy, now_ms, turn);
+        self.read_on(tree, number, bytes, load, now_ms, turn);
     }
 
     /// Works off what is in the input buffer and `bytes` behind it, frame by frame, as far as the lane allows.
-    fn read_on(&mut self, tree: &Tree, number: Number, bytes: &[u8], busy: bool, now_ms: i64, turn: &mut Turn) {
+    fn read_on(&mut self, tree: &Tree, number: Number, bytes: &[u8], load: usize, now_ms: i64, turn: &mut Turn) {
         let Some(connection) = self.connections.get_mut(&number) else { return };
         if connection.input.is_empty() {
-            let used = self.frames(tree, number, bytes, busy, now_ms, turn);
+            let used = self.frames(tree, number, bytes, load, now_ms, turn);
             if let Some(connection) = self.connections.get_mut(&number) {
                 connection.input.extend_from_slice(&bytes[used..]);
             }
@@ -364,7 +413,7 @@ impl Reactor {
         }
         let mut input = std::mem::take(&mut connection.input);
         input.extend_from_slice(bytes);
-        let used = self.frames(tree, number, &input, busy, now_ms, turn);
+        let used = self.frames(tree, number, &input, load, now_ms, turn);
         if let Some(connection) = self.connections.get_mut(&number) {
             input.drain(..used);
             if input.is_empty() {
@@ -375,10 +424,19 @@ impl Reactor {
     }
 
     /// Whole frames at the start of `bytes`; returns how many bytes they were.
-    fn frames(&mut self, tree: &Tree, number: Number, bytes: &[u8], busy: bool, now_ms: i64, turn: &mut Turn) -> usize {
+    fn frames(
+        &mut self,
+        tree: &Tree,
+        number: Number,
+        bytes: &[u8],
+        load: usize,
+        now_ms: i64,
+        turn: &mut Turn,
+    ) -> usize {
         let mut used = 0;
-        while let Some(connection) = self.connections.get_mut(&number)
-            && may_go_on(connection, busy)
+        while let Some(connection) = self.connections.get(&number)
+            && self.may_go_on(connection, load)
+            && let Some(connection) = self.connections.get_mut(&number)
         {
             let rest = &bytes[used..];
             let Some((head, body)) = rest.split_first_chunk::<4>() else { break };
@@ -401,19 +459,31 @@ impl Reactor {
                     return bytes.len();
                 }
             };
+            if let Err(why) = self.settings.large.check(length) {
+                tracing::warn!(peer = %connection.remote, %why, "closing (largeRequestMaxBytes)");
+                self.hang_up(number, turn);
+                return bytes.len();
+            }
             let Some(frame) = body.get(..length) else { break };
+            let entry = connection.entry(&self.settings.throttle, frame, load, now_ms);
+            if entry == Entry::Stall {
+                connection.stalled_ms.get_or_insert(now_ms);
+                break;
+            }
+            connection.stalled_ms = None;
             used += 4 + length;
             self.stats.received += 1;
             connection.stats.received += 1;
-            match connection.state {
-                State::Fresh => self.connect(tree, number, frame, turn),
-                _ => self.request(tree, number, frame, now_ms, turn),
+            match (&connection.state, entry) {
+                (State::Fresh, _) => self.connect(tree, number, frame, turn),
+                (_, Entry::Drop) => self.hang_up(number, turn),
+                (_, entry) => self.request(tree, number, frame, entry == Entry::SubmitThrottled, now_ms, turn),
             }
         }
         used
     }
 
-    fn request(&mut self, tree: &Tree, number: Number, frame: &[u8], now_ms: i64, turn: &mut Turn) {
+    fn request(&mut self, tree: &Tree, number: Number, frame: &[u8], throttled: bool, now_ms: i64, turn: &mut Turn) {
         let Some(connection) = self.connections.get_mut(&number) else { return };
         let State::Open { session, touch } = &connection.state else { return };
         let session = *session;
@@ -439,6 +509,10 @@ impl Reactor {
         let xid = if op == OpCode::PING { -2 } else { header.xid };
         match op.class() {
             None => self.last_words(number, xid, -1, ErrorCode::UNIMPLEMENTED, turn),
+            Some(_) if throttled => {
+                connection.lane.push_back(Waiting::Throttled { op, xid, since_ms: now_ms });
+                self.advance(tree, number, now_ms, turn);
+            }
             Some(Class::Write | Class::Session) => {
                 let mut reads = Vec::new();
                 while let Some(Waiting::Read(_)) = connection.lane.back() {
@@ -448,7 +522,14 @@ impl Reactor {
                     }
                 }
                 reads.reverse();
-                connection.lane.push_back(Waiting::Write { op, since_ms: now_ms });
+                let charge = match self.settings.large.charge(frame.len()) {
+                    Ok(charge) => charge,
+                    Err(why) => {
+                        tracing::warn!(peer = %connection.remote, %why, "closing (largeRequestMaxBytes)");
+                        return self.hang_up(number, turn);
+                    }
+                };
+                connection.lane.push_back(Waiting::Write { op, since_ms: now_ms, charge });
                 connection.writes_in_flight += 1;
                 let identities = connection.identities.clone();
                 let what = Wanted::Write { session, xid, op, body: body.into(), identities, reads };
@@ -506,18 +587,25 @@ impl Reactor {
         }
     }
 
-    /// A write is done: the reads behind it run now, up to the next write.
-    fn advance(&mut self, tree: &Tree, number: Number, busy: bool, now_ms: i64, turn: &mut Turn) {
+    /// What stands at the head of a lane and is no write runs now.
+    fn advance(&mut self, tree: &Tree, number: Number, now_ms: i64, turn: &mut Turn) {
         while let Some(connection) = self.connections.get_mut(&number)
-            && let Some(Waiting::Read(_)) = connection.lane.front()
+            && let Some(waiting) = connection.lane.pop_front_if(|waiting| !matches!(waiting, Waiting::Write { .. }))
         {
-            if let Some(Waiting::Read(WaitingRead { xid, op, body, since_ms })) = connection.lane.pop_front() {
-                connection.lane_bytes -= body.len();
-                self.read(tree, number, xid, op, &body, since_ms, now_ms);
+            turn.flush.push(number);
+            match waiting {
+                Waiting::Read(WaitingRead { xid, op, body, since_ms }) => {
+                    connection.lane_bytes -= body.len();
+                    self.read(tree, number, xid, op, &body, since_ms, now_ms);
+                }
+                Waiting::Throttled { op, xid, since_ms } => {
+                    let zxid = tree.zxid().0;
+                    let frame = begin_reply(&mut connection.output, xid, zxid, ErrorCode::THROTTLED_OP);
+                    end_reply(&mut connection.output, frame);
+                    self.stats.count(connection.replied(op, xid, zxid, since_ms, now_ms));
+                }
+                Waiting::Write { .. } => unreachable!("left at the head"),
             }
-        }
-        if self.connections.get(&number).is_some_and(|connection| !connection.input.is_empty()) {
-            self.read_on(tree, number, &[], busy, now_ms, turn);
         }
     }
 
@@ -665,18 +753,6 @@ impl ReactorStats {
         self.latency_sum_ms += latency_ms;
         self.latency_count += 1;
     }
-}
-
-/// Pressure travels back to the socket: no frame is looked at while its answer would have to wait too long (BOUNDED).
-fn may_go_on(connection: &Connection, busy: bool) -> bool {
-    match connection.state {
-        State::Fresh | State::Open { .. } => {}
-        State::Connecting | State::Closing => return false,
-    }
-    connection.output.len() <= OUTPUT_SOFT_MAX
-        && connection.lane.len() < LANE_MAX
-        && connection.lane_bytes < LANE_BYTES_MAX
-        && !(busy && connection.writes_in_flight > 0)
 }
 
 /// What a stranger probably wanted.

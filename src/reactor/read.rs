@@ -225,7 +225,8 @@ impl<'a> Read<'_, 'a> {
                 Ok(())
             }
             OpCode::WHO_AM_I => {
-                let shown: Vec<_> = self.request.identities.iter().map(|id| (&id.scheme, self.policy.user(id))).collect();
+                let shown: Vec<_> =
+                    self.request.identities.iter().map(|id| (&id.scheme, self.policy.user(id))).collect();
                 put_length(out, shown.len());
                 for (scheme, user) in shown {
                     put_text(out, scheme);

@@ -19,6 +19,7 @@ use crate::proto::records::PathRequest;
 use crate::proto::{OpCode, Zxid, session};
 use crate::reactor::Settings;
 use crate::store::{self, Compression, Dirs, Fresh, LogOptions, LogWriter, RealDisk, StoreError};
+use crate::throttle::{ConnectionThrottle, ConnectionThrottleSettings, LargeRequests, RequestThrottle, SessionWeights};
 use crate::tree::{OwnerRules, Tree};
 use limits::Connections;
 use log_thread::LogView;
@@ -90,12 +91,16 @@ impl Server {
             ));
         }
         let policy = Arc::new(policy_of(config)?);
-        let owners = OwnerRules { extended_types: config.extended_types_enabled, emulate_353: config.emulate_353_ttl_nodes };
+        let owners =
+            OwnerRules { extended_types: config.extended_types_enabled, emulate_353: config.emulate_353_ttl_nodes };
         let dirs = Dirs::new(&config.data_dir, Some(&config.data_log_dir));
-        let (mut tree, fresh) = load(config, &dirs, owners)?;
+        let (mut tree, fresh, load_ms) = load(config, &dirs, owners)?;
 
         for session in tree.orphaned_sessions() {
-            tracing::info!(session = format_args!("0x{session:x}"), "removing ephemerals of a session that no longer exists");
+            tracing::info!(
+                session = format_args!("0x{session:x}"),
+                "removing ephemerals of a session that no longer exists"
+            );
             tree.drop_ephemerals(session);
         }
         // Session ids of a standalone server carry server id 1, as the original's do.
@@ -119,8 +124,8 @@ impl Server {
         let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
         // One core is left to the log and what else runs beside the reactors.
         let reactors = cores.saturating_sub(1).clamp(1, 64);
-        let outstanding_max = i64::from(config.global_outstanding_limit);
-        let pipeline = Arc::new(Pipeline::new(tree, engine, reactors, field_max, outstanding_max, clock));
+        let throttle = ConnectionThrottle::new(connection_throttle(config), clock.now_ms());
+        let pipeline = Arc::new(Pipeline::new(tree, engine, reactors, field_max, throttle, clock));
 
         let snapshot_options = SnapshotOptions {
             compression: match config.snapshot_compression {
@@ -152,7 +157,7 @@ impl Server {
                 usize::try_from(config.max_client_cnxns).unwrap_or(0),
                 usize::try_from(config.max_cnxns).unwrap_or(0),
             ),
-            words: Words { whitelist: config.four_letter_word_whitelist.clone() },
+            words: Words::new(config, address.port(), dirs.clone(), pipeline.clone(), log_view, snapshotter, load_ms),
             keep_alive: config.client_tcp_keep_alive,
         });
         let settings = Arc::new(Settings {
@@ -162,7 +167,17 @@ impl Server {
             min_session_timeout_ms: config.min_session_timeout_ms,
             max_session_timeout_ms: config.max_session_timeout_ms,
             sessionless_timeout_ms: i64::from(config.sessionless_cnxn_timeout_ms),
-            is_word: |word| matches!(&word, b"ruok" | b"srvr"),
+            outstanding_max: config.global_outstanding_limit,
+            throttle: RequestThrottle {
+                max_requests: config.request_throttle_max_requests,
+                stall_time_ms: i64::from(config.request_throttle_stall_time_ms),
+                drop_stale: config.request_throttle_drop_stale,
+                stale_connection_check: config.request_stale_connection_check,
+                stale_latency_check: config.request_stale_latency_check,
+                throttled_op_wait_ms: i64::from(config.throttled_op_wait_time_ms),
+            },
+            large: Arc::new(LargeRequests::new(config.large_request_threshold, config.large_request_max_bytes)),
+            is_word: crate::admin::four_letter::is_word,
         });
         for id in 0..reactors {
             let (shared, settings) = (shared.clone(), settings.clone());
@@ -213,6 +228,25 @@ impl Server {
     }
 }
 
+fn connection_throttle(config: &Config) -> ConnectionThrottleSettings {
+    ConnectionThrottleSettings {
+        tokens: config.connection_throttle_tokens,
+        fill_time_ms: config.connection_throttle_fill_time_ms,
+        fill_count: config.connection_throttle_fill_count,
+        freeze_time_ms: config.connection_throttle_freeze_time_ms,
+        drop_increase: config.connection_throttle_drop_increase,
+        drop_decrease: config.connection_throttle_drop_decrease,
+        decrease_ratio: config.connection_throttle_decrease_ratio,
+        weights: config.connection_throttle_weight_enabled.then(|| {
+            SessionWeights::new(
+                config.connection_throttle_global_session_weight,
+                config.connection_throttle_local_session_weight,
+                config.connection_throttle_renew_session_weight,
+            )
+        }),
+    }
+}
+
 fn policy_of(config: &Config) -> Result<Policy, ServerError> {
     let schemes = config.auth_schemes();
     let enforced = if config.session_require_sasl {
@@ -239,7 +273,10 @@ fn policy_of(config: &Config) -> Result<Policy, ServerError> {
     Ok(policy)
 }
 
-fn load(config: &Config, dirs: &Dirs, owners: OwnerRules) -> Result<(Tree, Fresh), ServerError> {
+/// Loading the snapshot, replaying the log (both ms), transactions replayed.
+type LoadTimes = (i64, i64, i64);
+
+fn load(config: &Config, dirs: &Dirs, owners: OwnerRules) -> Result<(Tree, Fresh, LoadTimes), ServerError> {
     let options = store::RecoverOptions {
         autocreate_dirs: config.datadir_autocreate,
         autocreate_db: config.db_autocreate,
@@ -279,7 +316,9 @@ fn load(config: &Config, dirs: &Dirs, owners: OwnerRules) -> Result<(Tree, Fresh
         replay_ms = recovered.replay_time.as_millis() as u64,
         "data loaded"
     );
-    Ok((tree, recovered.fresh))
+    let ms = |time: Duration| time.as_millis() as i64;
+    let times = (ms(recovered.snapshot_time), ms(recovered.replay_time), recovered.replayed as i64);
+    Ok((tree, recovered.fresh, times))
 }
 
 fn listen(config: &Config) -> Result<TcpListener, ServerError> {

@@ -16,16 +16,22 @@ use crate::proto::session::SessionId;
 use crate::proto::txn::TxnRecord;
 use crate::proto::{ErrorCode, OpCode, Zxid};
 use crate::reactor::{Delivery, Item, ReadRequest, Submission, WaitingRead, Wanted, execute, put_write_reply};
+use crate::throttle::{ConnectionThrottle, SessionKind};
 use crate::tree::{Outcome, Tree};
 use crate::zab::{Broadcast, ServerId};
 use bytes::Bytes;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Transactions applied in one exclusive visit of the tree.
 const APPLY_BATCH: usize = 64;
+
+/// A digest is kept every so many transactions (`DataTree.DIGEST_LOG_INTERVAL`).
+const DIGEST_INTERVAL: i64 = 128;
+/// And so many of them at most (`DataTree.DIGEST_LOG_LIMIT`).
+const DIGESTS_MAX: usize = 1024;
 
 /// A write between prepare and apply.
 struct InFlight {
@@ -47,6 +53,9 @@ struct State {
     broadcast: Broadcast,
     in_flight: VecDeque<InFlight>,
     to_log: Vec<(Zxid, Bytes)>,
+    throttle: ConnectionThrottle,
+    /// The tree's digest at every so many transactions, for `hash`.
+    digests: VecDeque<(Zxid, i64)>,
     closed: bool,
 }
 
@@ -63,14 +72,19 @@ pub struct Pipeline {
     policy: Arc<Policy>,
     field_max: usize,
     me: ServerId,
-    outstanding_max: i64,
-    outstanding: AtomicI64,
-    busy: AtomicBool,
+    outstanding: AtomicUsize,
 }
 
 impl Pipeline {
     /// Begins where the tree stands.
-    pub fn new(tree: Tree, engine: Engine, reactors: usize, field_max: usize, outstanding_max: i64, clock: Clock) -> Self {
+    pub fn new(
+        tree: Tree,
+        engine: Engine,
+        reactors: usize,
+        field_max: usize,
+        throttle: ConnectionThrottle,
+        clock: Clock,
+    ) -> Self {
         let me = 0;
         let broadcast = Broadcast::new([me], tree.zxid());
         Pipeline {
@@ -78,13 +92,19 @@ impl Pipeline {
             gate: Gate::new(tree),
             mailboxes: (0..reactors).map(|_| Mailbox::default()).collect(),
             clock,
-            state: Mutex::new(State { engine, broadcast, in_flight: VecDeque::new(), to_log: Vec::new(), closed: false }),
+            state: Mutex::new(State {
+                engine,
+                broadcast,
+                in_flight: VecDeque::new(),
+                to_log: Vec::new(),
+                throttle,
+                digests: VecDeque::new(),
+                closed: false,
+            }),
             to_log: Condvar::new(),
             field_max,
             me,
-            outstanding_max,
-            outstanding: AtomicI64::new(0),
-            busy: AtomicBool::new(false),
+            outstanding: AtomicUsize::new(0),
         }
     }
 
@@ -93,13 +113,13 @@ impl Pipeline {
     }
 
     /// Writes between prepare and apply.
-    pub fn outstanding(&self) -> i64 {
+    pub fn outstanding(&self) -> usize {
         self.outstanding.load(Ordering::Relaxed)
     }
 
-    /// More writes are on their way than the operator allows: connections with a write in flight are not read.
-    pub fn is_busy(&self) -> bool {
-        self.busy.load(Ordering::Relaxed)
+    /// The digests kept for comparison with other servers, oldest first.
+    pub fn digests(&self) -> Vec<(Zxid, i64)> {
+        self.lock().digests.iter().copied().collect()
     }
 
     /// Looks at sessions and transactions in flight.
@@ -119,10 +139,35 @@ impl Pipeline {
         let mut batch = Batch::default();
         self.gate.read(|tree| {
             for Submission { connection, what } in submissions.drain(..) {
+                let kind = match &what {
+                    Wanted::Write { .. } => None,
+                    Wanted::NewSession { .. } => Some(SessionKind::Global),
+                    Wanted::Resume { .. } => Some(SessionKind::Renewed),
+                };
+                if kind.is_some_and(|kind| !state.throttle.admit(kind, now_ms, rand::random())) {
+                    replies.push((connection.reactor, Item::Close { number: connection.number }));
+                    continue;
+                }
                 match what {
                     Wanted::Write { session, xid, op, body, identities, reads } => {
-                        let request = Request { session, xid, op, body: &body, identities: &identities, time_ms, field_max: self.field_max };
-                        batch.prepare(&mut state.engine, tree, &request, Some(connection), identities.clone(), reads, None);
+                        let request = Request {
+                            session,
+                            xid,
+                            op,
+                            body: &body,
+                            identities: &identities,
+                            time_ms,
+                            field_max: self.field_max,
+                        };
+                        batch.prepare(
+                            &mut state.engine,
+                            tree,
+                            &request,
+                            Some(connection),
+                            identities.clone(),
+                            reads,
+                            None,
+                        );
                     }
                     Wanted::NewSession { timeout_ms } => {
                         let session = state.engine.sessions.next_id();
@@ -130,9 +175,18 @@ impl Pipeline {
                         state.engine.sessions.bind(session, connection);
                         let body = timeout_ms.to_bytes();
                         let op = OpCode::CREATE_SESSION;
-                        let request = Request { session, xid: 0, op, body: &body, identities: &[], time_ms, field_max: 4 };
+                        let request =
+                            Request { session, xid: 0, op, body: &body, identities: &[], time_ms, field_max: 4 };
                         let opened = Some((timeout_ms, touch));
-                        batch.prepare(&mut state.engine, tree, &request, Some(connection), [].into(), Vec::new(), opened);
+                        batch.prepare(
+                            &mut state.engine,
+                            tree,
+                            &request,
+                            Some(connection),
+                            [].into(),
+                            Vec::new(),
+                            opened,
+                        );
                     }
                     Wanted::Resume { session, password, timeout_ms } => {
                         // Even before the password is looked at, as in the original.
@@ -147,7 +201,9 @@ impl Pipeline {
                         replies.push((
                             connection.reactor,
                             match attached {
-                                Some(attached) => Item::SessionOpened { number, session, timeout_ms, touch: attached.touch },
+                                Some(attached) => {
+                                    Item::SessionOpened { number, session, timeout_ms, touch: attached.touch }
+                                }
                                 None => Item::SessionRefused { number },
                             },
                         ));
@@ -172,8 +228,15 @@ impl Pipeline {
         let mut batch = Batch::default();
         self.gate.read(|tree| {
             for (session, op, body) in own {
-                let request =
-                    Request { session: *session, xid: 0, op: *op, body, identities: &[], time_ms, field_max: self.field_max };
+                let request = Request {
+                    session: *session,
+                    xid: 0,
+                    op: *op,
+                    body,
+                    identities: &[],
+                    time_ms,
+                    field_max: self.field_max,
+                };
                 batch.prepare(&mut state.engine, tree, &request, None, [].into(), Vec::new(), None);
             }
         });
@@ -202,9 +265,7 @@ impl Pipeline {
     }
 
     fn count(&self, state: &State) {
-        let outstanding = state.in_flight.len() as i64;
-        self.outstanding.store(outstanding, Ordering::Relaxed);
-        self.busy.store(outstanding > self.outstanding_max, Ordering::Relaxed);
+        self.outstanding.store(state.in_flight.len(), Ordering::Relaxed);
     }
 
     /// For the log thread: waits for records; empty after `patience` without any, `None` once the pipeline is closed
@@ -212,7 +273,8 @@ impl Pipeline {
     pub fn next_batch(&self, patience: Duration) -> Option<Vec<(Zxid, Bytes)>> {
         let mut state = self.lock();
         if state.to_log.is_empty() && !state.closed {
-            let waited = self.to_log.wait_timeout_while(state, patience, |state| state.to_log.is_empty() && !state.closed);
+            let waited =
+                self.to_log.wait_timeout_while(state, patience, |state| state.to_log.is_empty() && !state.closed);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         if state.to_log.is_empty() && state.closed { None } else { Some(std::mem::take(&mut state.to_log)) }
@@ -239,7 +301,14 @@ impl Pipeline {
             self.gate.write(|tree| {
                 for _ in 0..APPLY_BATCH {
                     let Some(write) = state.in_flight.pop_front_if(|write| write.zxid <= committed) else { break };
+                    let (zxid, logged) = (write.zxid, !write.record.is_empty());
                     self.finish(tree, &mut state.engine, write, &mut deliveries);
+                    if logged && zxid.0 % DIGEST_INTERVAL == 0 && tree.digest_enabled() {
+                        state.digests.push_back((zxid, tree.digest() as i64));
+                        if state.digests.len() > DIGESTS_MAX {
+                            state.digests.pop_front();
+                        }
+                    }
                 }
                 for ((mailbox, delivery), told) in self.mailboxes.iter().zip(deliveries).zip(&mut told) {
                     if !delivery.items.is_empty() {
@@ -304,7 +373,14 @@ impl Pipeline {
         }
     }
 
-    fn read_ahead(&self, tree: &Tree, write: &InFlight, connection: ConnectionKey, read: &WaitingRead, delivery: &mut Delivery) {
+    fn read_ahead(
+        &self,
+        tree: &Tree,
+        write: &InFlight,
+        connection: ConnectionKey,
+        read: &WaitingRead,
+        delivery: &mut Delivery,
+    ) {
         let request = ReadRequest {
             xid: read.xid,
             op: read.op,

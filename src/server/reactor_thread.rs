@@ -59,6 +59,7 @@ struct Shell {
 /// Runs a reactor on this thread for ever.
 pub fn run(id: usize, shared: Arc<ReactorShared>, settings: Arc<Settings>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let throttle = settings.throttle;
     let shell = Rc::new(Shell {
         id,
         shared,
@@ -69,6 +70,10 @@ pub fn run(id: usize, shared: Arc<ReactorShared>, settings: Arc<Settings>) -> io
     });
     LocalSet::new().block_on(&runtime, async move {
         spawn_local(shell.clone().sweep());
+        if throttle.max_requests > 0 {
+            let stall = Duration::from_millis(u64::try_from(throttle.stall_time_ms).unwrap_or(1).max(1));
+            spawn_local(shell.clone().unstall(stall));
+        }
         shell.serve_mailbox().await;
     });
     Ok(())
@@ -86,6 +91,17 @@ impl Shell {
             }
             self.turn(None);
             questions.into_iter().for_each(|question| question(&mut self.reactor.borrow_mut()));
+        }
+    }
+
+    /// Lets requests enter that had to wait, once there is room (`request_throttle_stall_time`).
+    async fn unstall(self: Rc<Self>, stall: Duration) {
+        loop {
+            tokio::time::sleep(stall).await;
+            let stalled = self.reactor.borrow().stalled();
+            for number in stalled {
+                self.turn(Some((number, &[])));
+            }
         }
     }
 
@@ -108,15 +124,15 @@ impl Shell {
         let pipeline = &self.shared.pipeline;
         let mailbox = &pipeline.mailboxes[self.id];
         let mut turn = self.turn.take();
-        let (now_ms, busy) = (pipeline.clock.now_ms(), pipeline.is_busy());
+        let (now_ms, load) = (pipeline.clock.now_ms(), pipeline.outstanding());
         {
             let mut reactor = self.reactor.borrow_mut();
             pipeline.gate.read(|tree| {
                 for delivery in mailbox.deliveries() {
-                    reactor.deliver(tree, delivery, busy, now_ms, &mut turn);
+                    reactor.deliver(tree, delivery, load, now_ms, &mut turn);
                 }
                 if let Some((number, bytes)) = input {
-                    reactor.receive(tree, number, bytes, busy, now_ms, &mut turn);
+                    reactor.receive(tree, number, bytes, load, now_ms, &mut turn);
                 }
                 mailbox.set_watching(!reactor.watches().is_empty());
             });
@@ -180,12 +196,8 @@ impl Shell {
             return;
         };
         let number = self.reactor.borrow_mut().open(peer, self.shared.pipeline.clock.now_ms());
-        let slot = Rc::new(Slot {
-            stream,
-            waker: RefCell::new(None),
-            blocked: Cell::new(false),
-            closing: Cell::new(false),
-        });
+        let slot =
+            Rc::new(Slot { stream, waker: RefCell::new(None), blocked: Cell::new(false), closing: Cell::new(false) });
         self.slots.borrow_mut().insert(number, slot.clone());
         self.converse(number, &slot).await;
         self.slots.borrow_mut().remove(&number);
@@ -211,7 +223,7 @@ impl Shell {
                 if slot.blocked.get() && slot.stream.poll_write_ready(context).is_ready() {
                     return Poll::Ready(Ready::Write);
                 }
-                let wants = self.reactor.borrow().wants_input(number, self.shared.pipeline.is_busy());
+                let wants = self.reactor.borrow().wants_input(number, self.shared.pipeline.outstanding());
                 if wants && slot.stream.poll_read_ready(context).is_ready() {
                     return Poll::Ready(Ready::Read);
                 }
@@ -251,7 +263,7 @@ impl Shell {
     }
 
     async fn answer_word(self: Rc<Self>, number: Number, word: [u8; 4], argument: Vec<u8>) {
-        let answer = self.shared.words.answer(&self.shared, word, &argument).await;
+        let answer = self.shared.words.answer(word, &argument).await;
         if let Some(output) = self.reactor.borrow_mut().output(number) {
             output.extend_from_slice(answer.as_bytes());
         }

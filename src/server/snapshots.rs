@@ -83,7 +83,8 @@ impl Snapshotter {
         });
         sessions.sort_unstable();
         let lists = acls.iter().map(|(key, list)| (*key, &**list));
-        let mut writer = SnapshotWriter::begin(&RealDisk, &self.dirs, zxid, self.options.compression, &sessions, lists)?;
+        let mut writer =
+            SnapshotWriter::begin(&RealDisk, &self.dirs, zxid, self.options.compression, &sessions, lists)?;
         let (mut walk, mut encoded, mut more, mut nodes) = (Walk::default(), Vec::new(), true, 0u64);
         while more {
             encoded.clear();
@@ -96,8 +97,10 @@ impl Snapshotter {
             writer.nodes(&encoded)?;
         }
         let (last, tree_digest) = gate.read(|tree| (tree.zxid(), tree.digest() as i64));
-        let digest = TxnDigest { version: DIGEST_VERSION, tree_digest: if last == Zxid::ZERO { 0 } else { tree_digest } };
-        let written = writer.finish(self.options.digest.then_some((last, digest)), self.options.last_zxid.then_some(last))?;
+        let digest =
+            TxnDigest { version: DIGEST_VERSION, tree_digest: if last == Zxid::ZERO { 0 } else { tree_digest } };
+        let written =
+            writer.finish(self.options.digest.then_some((last, digest)), self.options.last_zxid.then_some(last))?;
         self.taken.fetch_add(1, Ordering::Relaxed);
         self.last_zxid.store(zxid.0, Ordering::Relaxed);
         tracing::info!(%zxid, nodes, bytes = written.bytes, ms = started.elapsed().as_millis() as u64, "snapshot written");

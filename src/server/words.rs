@@ -1,23 +1,309 @@
-//! Answers four-letter words: gathers what the command needs from the rooms that know it.
+//! Answers four-letter words: gathers what the command's table entry says it needs from the rooms that know it, and
+//! lets `admin` make the text. The numbers of connections are asked of each reactor in its own thread.
 
-use super::reactor_thread::ReactorShared;
+use super::log_thread::LogView;
+use super::pipeline::Pipeline;
+use super::snapshots::Snapshotter;
+use crate::admin::view::{ConnectedSession, Connection, Latency, Sessions, Settings, Sizes, Statistics, WatchSummary};
+use crate::admin::{Effect, Part, View, environment::Environment, four_letter};
+use crate::config::Config;
+use crate::metrics::{self, Provider, Readings};
+use crate::reactor::{Reactor, ReactorStats};
+use crate::store::{Dirs, RealDisk};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use tokio::sync::oneshot;
+
+/// The default of ZooTrace's mask.
+const TRACE_MASK: i64 = 306;
 
 /// The operator's four-letter words.
 pub struct Words {
-    /// Which may be used (`4lw.commands.whitelist`); a star allows all.
-    pub whitelist: Vec<String>,
+    allowed: Vec<&'static str>,
+    settings: Settings,
+    dirs: Dirs,
+    provider: Provider,
+    trace_mask: AtomicI64,
+    pipeline: Arc<Pipeline>,
+    log: Arc<LogView>,
+    snapshotter: Arc<Snapshotter>,
+    /// What `startup_*` and `dbinittime` show, ms.
+    load_ms: (i64, i64, i64),
+}
+
+/// What one reactor tells of itself.
+#[derive(Default)]
+struct Told {
+    stats: ReactorStats,
+    connections: Vec<Connection>,
+    watches: Vec<(i64, Vec<String>)>,
+    summary: WatchSummary,
+    watch_count: usize,
 }
 
 impl Words {
-    /// The text of a word; the connection is closed behind it.
-    pub async fn answer(&self, _shared: &ReactorShared, word: [u8; 4], _argument: &[u8]) -> String {
-        let word = String::from_utf8_lossy(&word).into_owned();
-        if !self.whitelist.iter().any(|allowed| allowed == "*" || *allowed == word) {
-            return format!("{word} is not executed because it is not in the whitelist.\n");
-        }
-        match word.as_str() {
-            "ruok" => "imok".into(),
-            _ => String::new(),
+    /// For a server with this configuration.
+    pub fn new(
+        config: &Config,
+        port: u16,
+        dirs: Dirs,
+        pipeline: Arc<Pipeline>,
+        log: Arc<LogView>,
+        snapshotter: Arc<Snapshotter>,
+        load_ms: (i64, i64, i64),
+    ) -> Self {
+        let allowed = crate::admin::commands::COMMANDS.iter().map(|command| command.word);
+        Words {
+            allowed: allowed.filter(|word| config.four_letter_word_allowed(word)).collect(),
+            settings: Settings {
+                client_port: i32::from(port),
+                secure_client_port: config.secure_client_port.map_or(-1, i32::from),
+                data_dir: absolute(&dirs.snapshots),
+                data_log_dir: absolute(&dirs.logs),
+                tick_time_ms: config.tick_time_ms,
+                max_client_cnxns: config.max_client_cnxns,
+                min_session_timeout_ms: config.min_session_timeout_ms,
+                max_session_timeout_ms: config.max_session_timeout_ms,
+                client_port_listen_backlog: config.client_port_listen_backlog,
+                server_id: 0,
+                member: None,
+            },
+            dirs,
+            provider: match config.metrics_provider_class.rsplit('.').next() {
+                Some("PrometheusMetricsProvider") => Provider::Prometheus,
+                Some("NullMetricsProvider") => Provider::None,
+                _ => Provider::Default,
+            },
+            trace_mask: AtomicI64::new(TRACE_MASK),
+            pipeline,
+            log,
+            snapshotter,
+            load_ms,
         }
     }
+
+    /// The text of a word; the connection is closed behind it.
+    pub async fn answer(&self, word: [u8; 4], argument: &[u8]) -> String {
+        // What a telnet client says when it hangs up is known and answered by nothing.
+        let Some(command) = four_letter::command(word) else { return String::new() };
+        if !self.allowed.contains(&command.word) {
+            return four_letter::not_whitelisted(command);
+        }
+        match command.effect(true, argument) {
+            Some(Effect::SetTraceMask(mask)) => self.trace_mask.store(mask, Ordering::Relaxed),
+            Some(Effect::ResetStatistics) => drop(self.ask(|reactor, _| reactor.reset_statistics()).await),
+            Some(Effect::ResetConnections) => drop(self.ask(|reactor, _| reactor.reset_connections()).await),
+            None => {}
+        }
+        command.text(&self.view(command.parts).await)
+    }
+
+    async fn ask<R: Send + 'static>(
+        &self,
+        question: impl Fn(&mut Reactor, &Pipeline) -> R + Clone + Send + 'static,
+    ) -> Vec<R> {
+        let mut answers = Vec::new();
+        for mailbox in &self.pipeline.mailboxes {
+            let (to, from) = oneshot::channel();
+            let (question, pipeline) = (question.clone(), self.pipeline.clone());
+            mailbox.ask(Box::new(move |reactor| drop(to.send(question(reactor, &pipeline)))));
+            answers.extend(from.await);
+        }
+        answers
+    }
+
+    async fn view(&self, parts: &[Part]) -> View {
+        let wants = |part: Part| parts.contains(&part);
+        let mut view =
+            View { serving: true, trace_mask: self.trace_mask.load(Ordering::Relaxed), ..View::not_serving() };
+        let (listing, watching) = (wants(Part::Connections), wants(Part::Watches));
+        let mut all = Told::default();
+        if listing || watching || wants(Part::Statistics) || wants(Part::Metrics) || wants(Part::WatchSummary) {
+            for told in self.ask(move |reactor, pipeline| tell(reactor, pipeline, listing, watching)).await {
+                all.add(told);
+            }
+        }
+        view.connections = all.connections;
+        view.watches = all.watches;
+        view.watch_summary = all.summary;
+        let latency = Latency {
+            min: all.stats.min_latency_ms.unwrap_or(0),
+            max: all.stats.max_latency_ms,
+            sum: all.stats.latency_sum_ms,
+            count: all.stats.latency_count as u64,
+        };
+        if wants(Part::Statistics) {
+            let (zxid, nodes) = self.pipeline.gate.read(|tree| (tree.zxid(), tree.node_count()));
+            view.statistics = Statistics {
+                latency,
+                received: all.stats.received,
+                sent: all.stats.sent,
+                connections: self.connections(),
+                outstanding: self.pipeline.outstanding(),
+                zxid,
+                nodes,
+                ..Statistics::default()
+            };
+        }
+        if wants(Part::Sessions) {
+            let offset = self.pipeline.clock.wall_ms() - self.pipeline.clock.now_ms();
+            let buckets = self.pipeline.engine(|engine| engine.sessions.by_expiry());
+            let global = buckets.into_iter().map(|(due, ids)| (due + offset, ids)).collect();
+            view.sessions = Sessions::Tracked { local: None, global };
+            view.ephemerals = self.pipeline.gate.read(|tree| {
+                let mut owners: Vec<_> = tree.ephemeral_owners().collect();
+                owners.sort_unstable();
+                let paths = |owner| {
+                    let mut paths: Vec<_> = tree.ephemerals(owner).map(|id| tree.path(id)).collect();
+                    paths.sort_unstable();
+                    paths
+                };
+                owners.into_iter().map(|owner| (owner, paths(owner))).collect()
+            });
+        }
+        if wants(Part::Sizes) {
+            let sizes = self.dirs.sizes(&RealDisk).unwrap_or_default();
+            view.sizes = Sizes { data_dir: sizes.snapshots, log_dir: sizes.logs };
+        }
+        if wants(Part::Settings) {
+            view.settings = self.settings.clone();
+        }
+        if wants(Part::Digests) {
+            view.digests = self.pipeline.digests();
+        }
+        if wants(Part::Environment) {
+            view.environment = Environment::of_this_process();
+        }
+        if wants(Part::Metrics) {
+            view.metrics = self.readings(&all.stats, all.watch_count, latency);
+        }
+        view
+    }
+
+    fn connections(&self) -> usize {
+        self.pipeline.mailboxes.iter().map(|mailbox| mailbox.connections.load(Ordering::Relaxed)).sum()
+    }
+
+    fn readings(&self, stats: &ReactorStats, watches: usize, latency: Latency) -> Readings {
+        let mut readings = Readings::new(self.provider);
+        let (nodes, ephemerals, bytes, sessions) = self.pipeline.gate.read(|tree| {
+            (tree.node_count(), tree.ephemeral_count(), tree.approximate_data_size(), tree.sessions().len())
+        });
+        let mean = if latency.count == 0 { 0.0 } else { latency.sum as f64 / latency.count as f64 };
+        let connections = self.connections() as i64;
+        let fds = |name: &str| std::fs::read_dir(name).map_or(0, |entries| entries.count() as i64);
+        readings.set(metrics::AVG_LATENCY, mean);
+        for (gauge, value) in [
+            (metrics::MIN_LATENCY, latency.min),
+            (metrics::MAX_LATENCY, latency.max),
+            (metrics::PACKETS_RECEIVED, stats.received as i64),
+            (metrics::PACKETS_SENT, stats.sent as i64),
+            (metrics::NUM_ALIVE_CONNECTIONS, connections),
+            (metrics::OUTSTANDING_REQUESTS, self.pipeline.outstanding() as i64),
+            (metrics::ZNODE_COUNT, nodes as i64),
+            (metrics::WATCH_COUNT, watches as i64),
+            (metrics::EPHEMERALS_COUNT, ephemerals as i64),
+            (metrics::APPROXIMATE_DATA_SIZE, bytes as i64),
+            (metrics::GLOBAL_SESSIONS, sessions as i64),
+            (metrics::LOCAL_SESSIONS, 0),
+            (metrics::AUTH_FAILED_COUNT, stats.auth_failed as i64),
+            (metrics::OPEN_FILE_DESCRIPTOR_COUNT, fds("/proc/self/fd")),
+            (metrics::MAX_FILE_DESCRIPTOR_COUNT, file_descriptors_max()),
+            (metrics::UPTIME, self.pipeline.clock.now_ms()),
+        ] {
+            readings.set(gauge, value);
+        }
+        let log = self.log.stats();
+        readings.add(metrics::BYTES_RECEIVED_COUNT, stats.bytes_received as i64);
+        readings.add(metrics::SNAP_COUNT, self.snapshotter.taken.load(Ordering::Relaxed) as i64);
+        readings.add(metrics::SNAPSHOT_ERROR_COUNT, self.snapshotter.failed.load(Ordering::Relaxed) as i64);
+        readings.add(metrics::PROPOSAL_COUNT, log.records as i64);
+        readings.add(metrics::COMMIT_COUNT, log.records as i64);
+        readings.record(metrics::STARTUP_SNAP_LOAD_TIME, self.load_ms.0);
+        readings.record(metrics::STARTUP_TXNS_LOAD_TIME, self.load_ms.1);
+        readings.record(metrics::STARTUP_TXNS_LOADED, self.load_ms.2);
+        readings
+    }
+}
+
+impl Told {
+    fn add(&mut self, other: Told) {
+        let (mine, theirs) = (&mut self.stats, other.stats);
+        mine.received += theirs.received;
+        mine.sent += theirs.sent;
+        mine.bytes_received += theirs.bytes_received;
+        mine.min_latency_ms = mine.min_latency_ms.into_iter().chain(theirs.min_latency_ms).min();
+        mine.max_latency_ms = mine.max_latency_ms.max(theirs.max_latency_ms);
+        mine.latency_sum_ms += theirs.latency_sum_ms;
+        mine.latency_count += theirs.latency_count;
+        mine.auth_failed += theirs.auth_failed;
+        self.connections.extend(other.connections);
+        self.watches.extend(other.watches);
+        self.summary.connections += other.summary.connections;
+        self.summary.paths += other.summary.paths;
+        self.summary.total += other.summary.total;
+        self.watch_count += other.watch_count;
+    }
+}
+
+fn tell(reactor: &Reactor, pipeline: &Pipeline, listing: bool, watching: bool) -> Told {
+    let offset = pipeline.clock.wall_ms() - pipeline.clock.now_ms();
+    let mut told = Told { stats: reactor.stats, watch_count: reactor.watches().count(), ..Told::default() };
+    if listing {
+        told.connections = reactor.connections().map(|(_, connection)| shown(connection, offset)).collect();
+    }
+    let mut by_session = std::collections::BTreeMap::<i64, Vec<String>>::new();
+    let mut watchers = std::collections::BTreeSet::new();
+    for (path, numbers) in reactor.watches().data_watches() {
+        told.summary.paths += 1;
+        for number in numbers {
+            told.summary.total += 1;
+            watchers.insert(number);
+            if watching && let Some(session) = reactor.connection(number).and_then(|connection| connection.session()) {
+                by_session.entry(session).or_default().push(path.to_owned());
+            }
+        }
+    }
+    told.summary.connections = watchers.len();
+    told.watches = by_session.into_iter().collect();
+    told
+}
+
+fn shown(connection: &crate::reactor::Connection, offset: i64) -> Connection {
+    let stats = connection.stats();
+    Connection {
+        remote: connection.remote(),
+        reads: true,
+        writes: connection.has_output(),
+        queued: connection.queued(),
+        received: stats.received,
+        sent: stats.sent,
+        session: connection.session().map(|id| ConnectedSession {
+            id,
+            last_operation: stats.last_op,
+            established_ms: stats.established_ms + offset,
+            timeout_ms: connection.timeout_ms(),
+            last_cxid: stats.last_cxid,
+            last_zxid: stats.last_zxid,
+            last_response_ms: stats.last_response_ms,
+            last_latency_ms: stats.last_latency_ms,
+            latency: Latency {
+                min: stats.min_latency_ms.unwrap_or(0),
+                max: stats.max_latency_ms,
+                sum: stats.latency_sum_ms,
+                count: stats.latency_count as u64,
+            },
+        }),
+        expires_ms: connection.heard_ms() + i64::from(connection.timeout_ms()) + offset,
+    }
+}
+
+fn absolute(path: &std::path::Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
+}
+
+fn file_descriptors_max() -> i64 {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let line = limits.lines().find(|line| line.starts_with("Max open files"));
+    line.and_then(|line| line.split_whitespace().nth(3)?.parse().ok()).unwrap_or(-1)
 }
