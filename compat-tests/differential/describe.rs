@@ -28,6 +28,13 @@ pub fn hex(bytes: &[u8]) -> String {
     out
 }
 
+/// Hex, with blanks anywhere, as bytes.
+pub fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits: Option<Vec<u8>> =
+        text.chars().filter(|c| !c.is_whitespace()).map(|c| c.to_digit(16).map(|digit| digit as u8)).collect();
+    Some(digits?.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect())
+}
+
 /// The error code of a reply, or of the first failed member of a multi.
 pub fn error_code(item: &Item) -> i32 {
     int(&item.raw, 12)

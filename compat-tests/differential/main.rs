@@ -12,6 +12,7 @@ mod rng;
 mod server;
 mod shrink;
 mod side;
+mod wire;
 mod words;
 
 use clap::Parser;
@@ -58,6 +59,9 @@ struct Args {
     /// Seconds to spend on making each difference small; 0 for none.
     #[arg(long, default_value_t = 120)]
     shrink: u64,
+    /// Plays this recorded conversation against the candidate, and nothing else.
+    #[arg(long)]
+    wire: Option<PathBuf>,
     /// Scratch folder.
     #[arg(long)]
     work: PathBuf,
@@ -78,6 +82,9 @@ struct Total {
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    if let Some(recording) = &args.wire {
+        return wire(&args, recording);
+    }
     let mut total = Total::default();
     let started = Instant::now();
     match run(&args, &mut total, started) {
@@ -106,6 +113,27 @@ fn main() -> ExitCode {
         println!("FAIL differential {summary}");
         ExitCode::FAILURE
     }
+}
+
+fn wire(args: &Args, recording: &Path) -> ExitCode {
+    let outcome = std::fs::read_to_string(recording)
+        .map_err(|error| format!("{}: {error}", recording.display()))
+        .and_then(|text| {
+            let server = Server::start(&args.candidate, &args.work.join("wire"), &PROFILES[0])?;
+            wire::replay(&text, &server)
+        });
+    match outcome {
+        Err(error) => println!("FAIL differential: {error}"),
+        Ok((compared, differences)) if differences.is_empty() => {
+            println!("PASS differential {compared} recorded answers");
+            return ExitCode::SUCCESS;
+        }
+        Ok((compared, differences)) => {
+            differences.iter().for_each(|difference| println!("DIFFERENCE {difference}"));
+            println!("FAIL differential {} of {compared} recorded answers differ", differences.len());
+        }
+    }
+    ExitCode::FAILURE
 }
 
 fn run(args: &Args, total: &mut Total, started: Instant) -> Result<(), String> {
