@@ -232,9 +232,8 @@ impl<W: Write> SnappyWriter<W> {
     fn put_block(&mut self) -> io::Result<()> {
         let start = self.out.len();
         self.out.resize(start + 4 + snap::raw::max_compress_len(self.plain.len()), 0);
-        let length = snap::raw::Encoder::new()
-            .compress(&self.plain, &mut self.out[start + 4..])
-            .map_err(io::Error::other)?;
+        let length =
+            snap::raw::Encoder::new().compress(&self.plain, &mut self.out[start + 4..]).map_err(io::Error::other)?;
         self.out[start..start + 4].copy_from_slice(&(length as u32).to_be_bytes());
         self.out.truncate(start + 4 + length);
         self.plain.clear();

@@ -86,8 +86,9 @@ impl Dirs {
             (&self.snapshots, "log.", "dataDir", "transaction logs"),
         ] {
             if let Some(name) = list(disk, dir)?.iter().find(|name| name.starts_with(prefix)) {
-                let why =
-                    format!("the folder of {role} holds {kind} ({name}); check whether dataDir and dataLogDir are swapped");
+                let why = format!(
+                    "the folder of {role} holds {kind} ({name}); check whether dataDir and dataLogDir are swapped"
+                );
                 return Err(StoreError::Folder { path: dir.clone(), why });
             }
         }
@@ -97,7 +98,8 @@ impl Dirs {
     /// The logs, oldest first.
     pub fn list_logs<D: Disk>(&self, disk: &D) -> Result<Vec<LogName>, StoreError> {
         let names = list(disk, &self.logs)?.into_iter();
-        let mut logs: Vec<_> = names.filter_map(|name| Some(LogName { zxid: zxid_of(&name, LOG_PREFIX)?, name })).collect();
+        let mut logs: Vec<_> =
+            names.filter_map(|name| Some(LogName { zxid: zxid_of(&name, LOG_PREFIX)?, name })).collect();
         logs.sort();
         Ok(logs)
     }
@@ -216,15 +218,16 @@ mod tests {
         let disk = SimDisk::new(1);
         let dirs = Dirs::new(Path::new("/data"), None);
         dirs.open(&disk, true).unwrap();
-        for name in ["log.9", "log.10", "log.zzz", "snapshot.2", "snapshot.ff.tmp", "snapshot.10.gz", "README", "myid"] {
+        for name in ["log.9", "log.10", "log.zzz", "snapshot.2", "snapshot.ff.tmp", "snapshot.10.gz", "README", "myid"]
+        {
             disk.create(&dirs.logs.join(name)).unwrap();
         }
         assert_eq!(dirs.list_logs(&disk).unwrap().iter().map(|l| l.zxid.0).collect::<Vec<_>>(), [0x9, 0x10]);
         let snapshots = dirs.list_snapshots(&disk).unwrap();
-        assert_eq!(snapshots.iter().map(|s| (s.zxid.0, s.compression)).collect::<Vec<_>>(), [
-            (0x10, Compression::Gz),
-            (0x2, Compression::None)
-        ]);
+        assert_eq!(
+            snapshots.iter().map(|s| (s.zxid.0, s.compression)).collect::<Vec<_>>(),
+            [(0x10, Compression::Gz), (0x2, Compression::None)]
+        );
     }
 
     #[test]

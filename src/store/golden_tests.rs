@@ -25,17 +25,17 @@ const BY_DESIGN: &[(&str, Instead, &str)] = &[
     ),
     (
         "log-torn-mid",
-        Instead::Refuses("10 good records follow"),
+        Instead::Refuses("good records follow"),
         "the original ends the file at the torn record and loses the ten good ones behind it without a word",
     ),
     (
         "log-zero-mid",
-        Instead::Refuses("10 good records follow"),
+        Instead::Refuses("good records follow"),
         "the same for a record overwritten with zeros, which is less than a sector and so no power cut",
     ),
     (
         "log-flip-len-small",
-        Instead::Refuses("10 good records follow"),
+        Instead::Refuses("good records follow"),
         "the same for a wrong length, behind which no end mark is found",
     ),
     (
@@ -228,13 +228,13 @@ fn refusals_name_the_file_and_the_way_out() {
     };
     for (name, code, words) in [
         ("swapped-datalogdir", 3, ["/datalog/version-2", "swapped"]),
-        ("log-flip-body-mid", 1, ["log.4c: offset 1129", "checksum"]),
-        ("log-len-minus1", 1, ["log.4c: offset 1129", "length -1"]),
+        ("log-flip-body-mid", 1, ["log.4c: offset 1130", "checksum"]),
+        ("log-len-minus1", 1, ["log.4c: offset 1130", "length -1"]),
         ("log-flip-magic", 1, ["log.4c", "not a transaction log"]),
         ("log-trunc-header8", 1, ["log.4c", "after 8 bytes"]),
         ("log-empty-middle", 1, ["log.25", "empty"]),
         ("log-missing-middle", 1, ["log.4c", "0x4c follows 0x24"]),
-        ("log-torn-mid", 1, ["log.4c: offset 1129", ACCEPT_DAMAGE]),
+        ("log-torn-mid", 1, ["log.4c: offset 1130", ACCEPT_DAMAGE]),
         ("snap-all-bad", 1, ["snapshot.4a", "backup"]),
         ("snap-none", 1, ["from 0x1 on", "snapshot.trust.empty"]),
     ] {

@@ -15,7 +15,7 @@ use super::tear::{END_OF_RECORD, checksum, first_record_is_whole};
 use crate::proto::Zxid;
 
 /// At most so many bytes are written without a sync between them. The reader relies on the bound when it judges a tear.
-const WRITE_MAX: usize = 4 << 20;
+pub(super) const WRITE_MAX: usize = 4 << 20;
 const _: () = assert!(WRITE_MAX as u64 <= UNSYNCED_MAX);
 /// Room that the gathering buffer keeps from batch to batch.
 const BUFFER_KEEP: usize = 1 << 20;

@@ -66,8 +66,7 @@ impl<D: Disk> Filler<D> {
         if ahead == 0 {
             return Filler { work: None, filling, thread: None };
         }
-        let state =
-            State { reserved: end, filled: end, writing: false, begun: false, ended: false, failed: false };
+        let state = State { reserved: end, filled: end, writing: false, begun: false, ended: false, failed: false };
         let work = Work {
             disk: disk.clone(),
             path: path.to_owned(),
@@ -208,7 +207,7 @@ impl<D: Disk> Work<D> {
             return Err(std::io::ErrorKind::StorageFull.into());
         }
         let file = self.disk.open_write(&self.path)?;
-        const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+        static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
         let mut offset = from;
         while offset < from + length {
             let count = (from + length - offset).min(ZEROS.len() as u64) as usize;

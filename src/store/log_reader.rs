@@ -91,6 +91,8 @@ pub struct LogReader<D: Disk> {
     /// The last record seen, handed out or skipped.
     seen: Option<Zxid>,
     ends: Vec<LogEnd>,
+    /// Where the good records of the last file that was read end.
+    last_end: Option<(PathBuf, u64)>,
     empty_tail: Option<PathBuf>,
     backwards: u64,
 }
@@ -155,6 +157,7 @@ impl<D: Disk> LogReader<D> {
             previous,
             seen: None,
             ends: Vec::new(),
+            last_end: None,
             empty_tail: None,
             backwards: 0,
         })
@@ -176,6 +179,11 @@ impl<D: Disk> LogReader<D> {
     /// Where records were given up so far.
     pub fn ends(&self) -> &[LogEnd] {
         &self.ends
+    }
+
+    /// The file that was read to its end last, and where its good records end.
+    pub(super) fn last_end(&self) -> Option<(&Path, u64)> {
+        self.last_end.as_ref().map(|(path, end)| (path.as_path(), *end))
     }
 
     /// The last file, if nothing was ever written to it.
@@ -215,6 +223,7 @@ impl<D: Disk> LogReader<D> {
                 Frame::End(stop) => {
                     let open = self.open.take().expect("it was open above");
                     self.judge(&open, &stop)?;
+                    self.last_end = Some((open.path, open.window.position()));
                 }
             }
         }

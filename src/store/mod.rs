@@ -13,6 +13,8 @@ mod log;
 mod log_fill;
 mod log_reader;
 #[cfg(test)]
+mod log_tests;
+#[cfg(test)]
 pub(crate) mod naive_tree;
 mod policy;
 mod purge;
@@ -21,6 +23,8 @@ mod recovery;
 mod restore;
 pub mod sim_disk;
 mod snapshot;
+#[cfg(test)]
+mod snapshot_tests;
 mod snapshot_writer;
 mod tear;
 mod window;

@@ -180,7 +180,8 @@ impl NaiveTree {
     }
 
     fn count(&mut self, path: &str, nodes: i64, bytes: i64) {
-        let Some(stats) = self.quota_of(path).and_then(|of| self.nodes.get_mut(&format!("{QUOTA}{of}/zookeeper_stats")))
+        let Some(stats) =
+            self.quota_of(path).and_then(|of| self.nodes.get_mut(&format!("{QUOTA}{of}/zookeeper_stats")))
         else {
             return;
         };
@@ -228,13 +229,17 @@ impl NaiveTree {
                 for path in paths.iter().flatten().flatten() {
                     self.delete(path, zxid);
                 }
-                owned.iter().filter(|path| self.nodes.contains_key(*path)).cloned().collect::<Vec<_>>().iter().for_each(
-                    |path| {
+                owned
+                    .iter()
+                    .filter(|path| self.nodes.contains_key(*path))
+                    .cloned()
+                    .collect::<Vec<_>>()
+                    .iter()
+                    .for_each(|path| {
                         if !paths.iter().flatten().flatten().any(|gone| gone == path) {
                             self.delete(path, zxid);
                         }
-                    },
-                );
+                    });
             }
             Txn::Error { .. } | Txn::Check { .. } => {}
             Txn::Multi(items) => {
@@ -274,7 +279,10 @@ impl Restore for NaiveTree {
     }
 
     fn node(&mut self, node: SnapshotNode<'_>) -> Result<(), NodeRefused> {
-        if !node.path.is_empty() {
+        if node.path.is_empty() {
+            self.nodes.clear();
+            self.children.clear();
+        } else {
             let parent = node.path.rsplit_once('/').map(|(parent, _)| parent);
             if !parent.is_some_and(|parent| self.nodes.contains_key(parent)) {
                 return Err(NodeRefused(format!("{} has no parent", node.path)));

@@ -3,7 +3,7 @@
 //! `org.apache.zookeeper.server.persistence.FileTxnSnapLog`; where they are stricter, [`super::log_reader`] says why.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use super::compress::{Compression, Decompress};
 use super::dirs::{Dirs, SnapshotName};
 use super::disk::{Disk, DiskFile, FileStream};
 use super::error::StoreError;
+use super::log::WRITE_MAX;
 use super::log_reader::{LogEnd, LogReader, ReadOptions};
 use super::restore::Restore;
 use super::snapshot::{BadSnapshot, END, SnapshotSummary, read_snapshot};
@@ -36,12 +37,7 @@ pub struct RecoverOptions {
 
 impl Default for RecoverOptions {
     fn default() -> Self {
-        RecoverOptions {
-            autocreate_dirs: true,
-            autocreate_db: true,
-            trust_empty: false,
-            read: ReadOptions::default(),
-        }
+        RecoverOptions { autocreate_dirs: true, autocreate_db: true, trust_empty: false, read: ReadOptions::default() }
     }
 }
 
@@ -110,6 +106,9 @@ pub fn recover<D: Disk>(
     recovered.replay_time = started.elapsed() - snapshot_time;
     recovered.backwards = reader.backwards();
     recovered.ends = reader.ends().to_vec();
+    if let Some((path, end)) = reader.last_end() {
+        save_tail(disk, dirs, path, end)?;
+    }
     let empty_tail = reader.empty_tail().map(ToOwned::to_owned);
     drop(reader);
     tidy(disk, &recovered.ends, empty_tail)?;
@@ -235,6 +234,20 @@ fn replay<D: Disk>(
         recovered.last_zxid = recovered.last_zxid.max(record.zxid);
         recovered.replayed += 1;
     }
+}
+
+/// Makes durable what was read last. The server before this one may have ended before its sync, or because its sync
+/// failed: then the bytes are in memory alone, and syncing would say so no more. So the stretch that can be
+/// concerned is written once more.
+fn save_tail<D: Disk>(disk: &D, dirs: &Dirs, path: &Path, end: u64) -> Result<(), StoreError> {
+    let save = || StoreError::io(path, "make the end of the log durable");
+    let file = disk.open_write(path).map_err(save())?;
+    let start = end.saturating_sub(WRITE_MAX as u64);
+    let mut tail = vec![0; (end - start) as usize];
+    let count = file.read_full_at(&mut tail, start).map_err(save())?;
+    file.write_all_at(&tail[..count], start).map_err(save())?;
+    file.sync_data().map_err(save())?;
+    disk.sync_dir(&dirs.logs).map_err(StoreError::io(&dirs.logs, "sync the folder"))
 }
 
 /// Leaves the logs so that the next reader, this one or the original, finds nothing to wonder at: a tail that a power

@@ -28,8 +28,8 @@ pub struct NodeRefused(pub String);
 /// What recovery fills. Calls come in this order: `clear`, then for a snapshot `session`*, `acl`*, `node`* (parents
 /// before children) and `snapshot_done`; `clear` starts over when that snapshot turns out bad. Then `replay`*.
 pub trait Restore {
-    /// Back to the state of an empty database: the root and the system nodes, no sessions, no ACL lists. A snapshot's
-    /// entries replace those nodes.
+    /// Back to the state of an empty database: the root and the system nodes, no sessions, no ACL lists. The first node
+    /// of a snapshot, its root, takes the place of all these nodes.
     fn clear(&mut self);
     /// A session of the snapshot.
     fn session(&mut self, id: i64, timeout_ms: i32);

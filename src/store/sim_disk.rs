@@ -101,8 +101,8 @@ struct Inode {
     content: Vec<u8>,
     /// What a power cut leaves for sure.
     durable: Vec<u8>,
-    /// Sectors that were changed since the last sync.
-    dirty: BTreeSet<usize>,
+    /// Which sectors were changed since the last sync.
+    dirty: Vec<bool>,
     failed_syncs: u64,
 }
 
@@ -158,8 +158,11 @@ impl SimDisk {
         state.lose_names();
         // Some cuts take nothing, some take all, most a part.
         let survives = *[0.0, 0.1, 0.5, 0.9, 1.0].get(state.random.random_range(0..5)).unwrap_or(&0.5);
-        let kept: BTreeSet<InodeId> =
-            state.names.values().filter_map(|entry| if let Entry::File(id) = entry { Some(*id) } else { None }).collect();
+        let kept: BTreeSet<InodeId> = state
+            .names
+            .values()
+            .filter_map(|entry| if let Entry::File(id) = entry { Some(*id) } else { None })
+            .collect();
         state.inodes.retain(|id, _| kept.contains(id));
         for inode in state.inodes.values_mut() {
             state.counts.sectors_lost += inode.power_cut(&mut state.random, survives);
@@ -177,6 +180,11 @@ impl SimDisk {
         let id = state.new_inode(Inode { durable: content.clone(), content, ..Inode::default() });
         state.names.insert(path.to_owned(), Entry::File(id));
         state.durable_names.insert(path.to_owned(), Entry::File(id));
+    }
+
+    /// Bytes of all files together.
+    pub fn used(&self) -> u64 {
+        self.lock().used()
     }
 
     /// What a reader sees of a file.
@@ -300,7 +308,17 @@ impl Inode {
     }
 
     fn touch(&mut self, from: usize, to: usize) {
-        self.dirty.extend(from / SECTOR..to.div_ceil(SECTOR));
+        let (from, to) = (from / SECTOR, to.div_ceil(SECTOR));
+        if self.dirty.len() < to {
+            self.dirty.resize(to, false);
+        }
+        self.dirty[from..to].fill(true);
+    }
+
+    /// The changed sectors, which are so no longer.
+    fn take_dirty(&mut self) -> Vec<usize> {
+        let dirty = std::mem::take(&mut self.dirty);
+        dirty.iter().enumerate().filter(|(_, dirty)| **dirty).map(|(sector, _)| sector).collect()
     }
 
     /// Copies the sector to what is durable, as far as that reaches.
@@ -314,7 +332,7 @@ impl Inode {
 
     fn sync(&mut self) {
         self.durable.resize(self.content.len(), 0);
-        for sector in std::mem::take(&mut self.dirty) {
+        for sector in self.take_dirty() {
             self.save_sector(sector);
         }
     }
@@ -322,7 +340,7 @@ impl Inode {
     /// The sync fails: a part reached the disk, and no later sync tries again.
     fn fail_sync(&mut self, random: &mut StdRng) {
         self.failed_syncs += 1;
-        for sector in std::mem::take(&mut self.dirty) {
+        for sector in self.take_dirty() {
             if random.random_bool(0.5) {
                 self.save_sector(sector);
             }
@@ -332,14 +350,13 @@ impl Inode {
     /// Back to what is durable, with some of the rest; says how many sectors were lost.
     fn power_cut(&mut self, random: &mut StdRng, survives: f64) -> u64 {
         if self.durable.len() != self.content.len() {
-            let (low, high) =
-                (self.durable.len().min(self.content.len()), self.durable.len().max(self.content.len()));
+            let (low, high) = (self.durable.len().min(self.content.len()), self.durable.len().max(self.content.len()));
             let between = (random.random_range(low..=high) / SECTOR * SECTOR).max(low);
             let length = [self.durable.len(), self.content.len(), between][random.random_range(0..3)];
             self.durable.resize(length, 0);
         }
         let mut lost = 0;
-        for sector in std::mem::take(&mut self.dirty) {
+        for sector in self.take_dirty() {
             if random.random_bool(survives) {
                 self.save_sector(sector);
             } else {
@@ -409,9 +426,8 @@ impl Disk for SimDisk {
         if !matches!(state.names.get(dir), Some(Entry::Dir)) {
             return Err(io::ErrorKind::NotFound.into());
         }
-        let files = state.names.iter().filter(|(path, entry)| {
-            matches!(entry, Entry::File(_)) && path.parent() == Some(dir)
-        });
+        let files =
+            state.names.iter().filter(|(path, entry)| matches!(entry, Entry::File(_)) && path.parent() == Some(dir));
         Ok(files.filter_map(|(path, _)| Some(path.file_name()?.to_str()?.to_owned())).collect())
     }
 
@@ -492,14 +508,18 @@ impl DiskFile for SimFile {
         self.with(|state, inode| {
             state.change()?;
             let mut count = bytes.len();
-            if count > 1 && state.faults.short_write > 0.0 && state.random.random_bool(state.faults.short_write) {
-                count = state.random.random_range(1..count);
+            // Files take whole sectors; a write ends early only at the end of one.
+            let first_end = SECTOR - offset as usize % SECTOR;
+            if count > first_end && state.faults.short_write > 0.0 && state.random.random_bool(state.faults.short_write)
+            {
+                count = first_end + state.random.random_range(0..count - first_end) / SECTOR * SECTOR;
                 state.counts.short_writes += 1;
             }
             if state.faults.capacity != u64::MAX {
                 // The inode itself is out of the map just now.
                 let room = state.faults.capacity.saturating_sub(state.used());
-                let room = (room.max(inode.content.len() as u64)).saturating_sub(offset) as usize;
+                let room = room / SECTOR as u64 * SECTOR as u64;
+                let room = room.max(inode.content.len() as u64).saturating_sub(offset) as usize;
                 if room < count {
                     state.counts.disk_full += 1;
                     count = room;
@@ -545,7 +565,11 @@ impl DiskFile for SimFile {
     fn next_data(&self, offset: u64) -> io::Result<Option<u64>> {
         self.with(|_, inode| {
             let rest = inode.content.get(offset as usize..).unwrap_or_default();
-            Ok(rest.iter().position(|byte| *byte != 0).map(|at| offset + at as u64))
+            let zeros = [0; 4096];
+            let chunk = rest.chunks(zeros.len()).position(|chunk| chunk != &zeros[..chunk.len()]);
+            let start = chunk.map(|chunk| chunk * zeros.len());
+            let at = start.and_then(|start| Some(start + rest[start..].iter().position(|byte| *byte != 0)?));
+            Ok(at.map(|at| offset + at as u64))
         })
     }
 }

@@ -115,11 +115,7 @@ impl<D: Disk> SnapshotWriter<D> {
     }
 
     /// Ends the nodes, adds the sections that are switched on, and gives the file its name.
-    pub fn finish(
-        mut self,
-        digest: Option<(Zxid, TxnDigest)>,
-        last_zxid: Option<Zxid>,
-    ) -> Result<Written, StoreError> {
+    pub fn finish(mut self, digest: Option<(Zxid, TxnDigest)>, last_zxid: Option<Zxid>) -> Result<Written, StoreError> {
         self.buffer.extend_from_slice(&END);
         self.seal()?;
         if let Some((zxid, digest)) = digest {

@@ -5,8 +5,10 @@ use std::io::{self, Read};
 
 use simd_adler32::Adler32;
 
-/// Bytes asked from the stream at once.
-const READ: usize = 1 << 20;
+/// Room of the first read; doubled with each until [`ROOM_MAX`], so that small files take little.
+const ROOM_MIN: usize = 16 << 10;
+/// Room from then on, unless the view needs more.
+const ROOM_MAX: usize = 1 << 20;
 
 /// The window.
 pub struct Window<R> {
@@ -78,22 +80,23 @@ impl<R: Read> Window<R> {
         self.summed = self.start;
     }
 
-    /// Room for at least one byte behind the view: moves the view to the front once most of the buffer is used up, and
-    /// doubles a buffer that is full of view.
+    /// Room for at least one byte behind the view, once the buffer is read to its end: the view moves to the front, in
+    /// a buffer of twice the size while that is small, or while the view fills most of it.
     fn make_room(&mut self) {
         if self.end < self.buffer.len() {
             return;
         }
         self.sum();
-        self.buffer.copy_within(self.start..self.end, 0);
-        self.base += self.start as u64;
-        self.end -= self.start;
-        self.start = 0;
-        self.summed = 0;
-        if self.end * 2 > self.buffer.len() || self.buffer.is_empty() {
-            let length = (self.buffer.len() * 2).max(READ);
-            self.buffer.resize(length, 0);
+        let view = self.start..self.end;
+        if self.buffer.len() < ROOM_MAX || view.len() * 2 > self.buffer.len() {
+            let mut larger = vec![0; (self.buffer.len() * 2).max(ROOM_MIN)];
+            larger[..view.len()].copy_from_slice(&self.buffer[view.clone()]);
+            self.buffer = larger;
+        } else {
+            self.buffer.copy_within(view.clone(), 0);
         }
+        self.base += self.start as u64;
+        (self.start, self.end, self.summed) = (0, view.len(), 0);
     }
 }
 
