@@ -8,6 +8,7 @@ mod reaper;
 mod replay;
 mod sessions;
 
+pub(crate) use prepare::is_multi_of_writes;
 pub use prepare::{Prepared, Request};
 pub use reaper::{Reaper, ReaperRules};
 pub use replay::Replay;

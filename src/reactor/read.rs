@@ -4,7 +4,7 @@
 
 use super::watches::{WatchKind, WatcherType};
 use crate::auth::{self, Policy};
-use crate::jute::{Decode, DecodeError, Encode, Reader, put_length, put_text};
+use crate::jute::{Decode, DecodeError, Encode, List, Reader, Text, put_length, put_text};
 use crate::proto::acl::{self, Id};
 use crate::proto::records::{
     GetAclResponse, GetDataResponse, MULTI_END, MultiHeader, PathModeRequest, PathRequest, PathWatchRequest,
@@ -70,34 +70,32 @@ pub fn execute(
     out: &mut Vec<u8>,
     actions: &mut Vec<WatchAction>,
 ) {
-    let events_at = out.len();
+    let before = actions.len();
+    let is_set_watches = matches!(request.op, OpCode::SET_WATCHES | OpCode::SET_WATCHES2);
+    let missed = if is_set_watches { replay_missed(tree, request, out, actions) } else { Ok(()) };
     let frame = begin_reply(out, request.xid, tree.zxid().0, ErrorCode::OK);
-    let (before, body_at) = (actions.len(), out.len());
-    let result = Read { tree, policy, request }.run(out, actions);
-    let error = match result {
-        Ok(()) => ErrorCode::OK,
-        Err(Failure::Code(code)) => code,
-        Err(Failure::Decode) => ErrorCode::MARSHALLING_ERROR,
-    };
-    if matches!(actions.get(before), Some(WatchAction::Find { .. })) {
+    let body_at = out.len();
+    let result = missed.and_then(|()| Read { tree, policy, request }.run(out, actions));
+    if !is_set_watches && matches!(actions.get(before), Some(WatchAction::Find { .. })) {
         out.truncate(frame);
         return;
     }
-    if error != ErrorCode::OK {
-        // An exists on a missing node fails and still leaves its watch; nothing else does.
-        if request.op != OpCode::EXISTS {
+    if let Err(failure) = result {
+        let error = match failure {
+            Failure::Code(code) => code,
+            Failure::Decode | Failure::NotReads => ErrorCode::MARSHALLING_ERROR,
+        };
+        // An exists on a missing node fails and still leaves its watch; so does what a setWatches had armed already.
+        if request.op != OpCode::EXISTS && !is_set_watches {
             actions.truncate(before);
         }
         out.truncate(body_at);
         out[body_at - 4..body_at].copy_from_slice(&error.0.to_be_bytes());
-        if request.op == OpCode::MULTI_READ {
+        if matches!(failure, Failure::NotReads) {
             MULTI_END.encode(out);
         }
     }
     end_reply(out, frame);
-    if matches!(request.op, OpCode::SET_WATCHES | OpCode::SET_WATCHES2) && error == ErrorCode::OK {
-        replay_missed(tree, request, out, events_at, actions);
-    }
 }
 
 /// Starts a reply frame; returns where its length stands.
@@ -124,6 +122,8 @@ pub fn put_event(out: &mut Vec<u8>, zxid: i64, kind: i32, path: &str) {
 enum Failure {
     Code(ErrorCode),
     Decode,
+    /// A multiRead of writes: decodable, and refused with an empty result behind the error.
+    NotReads,
 }
 
 impl From<DecodeError> for Failure {
@@ -254,9 +254,14 @@ impl<'a> Read<'_, 'a> {
                 actions.push(WatchAction::Find { path, kind, remove, xid: self.request.xid });
                 Ok(())
             }
-            OpCode::SET_WATCHES | OpCode::SET_WATCHES2 => MissedWatches::decode(self.request).map(drop),
+            OpCode::SET_WATCHES | OpCode::SET_WATCHES2 => Ok(()),
             op => unreachable!("{op} is not a read, the opcode table says so"),
         }
+    }
+
+    /// A well-formed multi that holds writes only.
+    fn is_multi_of_writes(&self) -> bool {
+        crate::engine::is_multi_of_writes(self.request.body, self.request.field_max)
     }
 
     fn readable(&self, path: &str) -> Result<&Node, Failure> {
@@ -294,7 +299,7 @@ impl<'a> Read<'_, 'a> {
             }
             let op = OpCode(header.op);
             if !matches!(op, OpCode::GET_DATA | OpCode::GET_CHILDREN) {
-                return Err(Failure::Decode);
+                return Err(if parts.is_empty() && self.is_multi_of_writes() { Failure::NotReads } else { Failure::Decode });
             }
             let PathWatchRequest { path, .. } = PathWatchRequest::decode(&mut reader)?;
             parts.push((op, path.ok_or(Failure::Decode)?));
@@ -314,7 +319,7 @@ impl<'a> Read<'_, 'a> {
                     MultiHeader { op: -1, done: false, err: code.0 }.encode(out);
                     code.0.encode(out);
                 }
-                Err(Failure::Decode) => return Err(Failure::Decode),
+                Err(other) => return Err(other),
             }
         }
         MULTI_END.encode(out);
@@ -322,57 +327,44 @@ impl<'a> Read<'_, 'a> {
     }
 }
 
-struct MissedWatches<'a> {
-    standard: SetWatches<'a>,
-    persistent: Option<SetPersistentWatches<'a>>,
-}
-
-impl<'a> MissedWatches<'a> {
-    /// A null vector or a null path in one fails the request, before anything is registered.
-    fn decode(request: &ReadRequest<'a>) -> Result<Self, Failure> {
-        let mut reader = Reader::new(request.body, request.field_max);
-        let standard = SetWatches::decode(&mut reader)?;
-        let persistent = match request.op {
-            OpCode::SET_WATCHES2 => Some(SetPersistentWatches::decode(&mut reader)?),
-            _ => None,
-        };
-        let mut lists = vec![&standard.data_watches, &standard.exist_watches, &standard.child_watches];
-        if let Some(persistent) = &persistent {
-            lists.extend([&persistent.persistent_watches, &persistent.persistent_recursive_watches]);
-        }
-        match lists.iter().all(|list| list.as_ref().is_some_and(|paths| paths.iter().all(Option::is_some))) {
-            true => Ok(MissedWatches { standard, persistent }),
-            false => Err(Failure::Decode),
-        }
-    }
-}
-
 /// What a client that comes back has missed since its zxid is told at once, in front of the reply; the rest is armed
-/// again. These events carry zxid -1 and are not filtered by ACLs, as in the original (`DataTree.setWatches`).
-fn replay_missed(tree: &Tree, request: &ReadRequest<'_>, out: &mut Vec<u8>, at: usize, actions: &mut Vec<WatchAction>) {
-    let Ok(MissedWatches { standard, persistent }) = MissedWatches::decode(request) else { return };
-    let mut events = Vec::new();
+/// again. These events carry zxid -1 and are not filtered by ACLs (`DataTree.setWatches`). A null list or path fails the
+/// request where it stands; what came before it is done.
+fn replay_missed(
+    tree: &Tree,
+    request: &ReadRequest<'_>,
+    out: &mut Vec<u8>,
+    actions: &mut Vec<WatchAction>,
+) -> Result<(), Failure> {
+    let mut reader = Reader::new(request.body, request.field_max);
+    let standard = SetWatches::decode(&mut reader)?;
+    let persistent = match request.op {
+        OpCode::SET_WATCHES2 => Some(SetPersistentWatches::decode(&mut reader)?),
+        _ => None,
+    };
     let since = standard.relative_zxid;
-    let mut each = |list: &crate::jute::List<crate::jute::Text<'_>>, kind, missed: &dyn Fn(&str) -> Option<i32>| {
-        for path in list.iter().flatten().flatten() {
+    let mut each = |list: &List<Text<'_>>, kind, missed: &dyn Fn(&str) -> Option<i32>| -> Result<(), Failure> {
+        for path in list.as_deref().ok_or(Failure::Decode)? {
+            let path = path.as_deref().ok_or(Failure::Decode)?;
             match missed(path) {
-                Some(event) => put_event(&mut events, -1, event, path),
-                None => actions.push(WatchAction::Add(path.as_ref().into(), kind)),
+                Some(event) => put_event(out, -1, event, path),
+                None => actions.push(WatchAction::Add(path.into(), kind)),
             }
         }
+        Ok(())
     };
     each(&standard.data_watches, WatchKind::Data, &|path| match tree.get(path) {
         None => Some(event::DELETED),
         Some(node) => (node.stat.mzxid > since).then_some(event::DATA_CHANGED),
-    });
-    each(&standard.exist_watches, WatchKind::Data, &|path| tree.get(path).map(|_| event::CREATED));
+    })?;
+    each(&standard.exist_watches, WatchKind::Data, &|path| tree.get(path).map(|_| event::CREATED))?;
     each(&standard.child_watches, WatchKind::Child, &|path| match tree.get(path) {
         None => Some(event::DELETED),
         Some(node) => (node.stat.pzxid > since).then_some(event::CHILDREN_CHANGED),
-    });
+    })?;
     if let Some(persistent) = &persistent {
-        each(&persistent.persistent_watches, WatchKind::Persistent, &|_| None);
-        each(&persistent.persistent_recursive_watches, WatchKind::PersistentRecursive, &|_| None);
+        each(&persistent.persistent_watches, WatchKind::Persistent, &|_| None)?;
+        each(&persistent.persistent_recursive_watches, WatchKind::PersistentRecursive, &|_| None)?;
     }
-    out.splice(at..at, events);
+    Ok(())
 }

@@ -149,13 +149,14 @@ impl Tree {
             ..StatPersisted::default()
         };
         let id = self.insert(parent, full, name, txn.data, acl, stat);
+        // What the reply shows is the node as created, before quotas write into it.
+        let shown = self.stat(self.node(id));
         self.watch_quota_node(full, true);
         self.count_quota(full, 1, txn.data.map_or(0, |data| data.len() as i64));
         if let Some(changes) = changes {
             changes.push(self.change(context, ChangeKind::Created, full, acl, parent));
         }
-        let node = self.node(id);
-        Ok(Outcome::Created { path: full, stat: self.stat(node) })
+        Ok(Outcome::Created { path: full, stat: shown })
     }
 
     /// Replay over a fuzzy snapshot may meet a parent that has counted further already: the counter never goes back.
@@ -209,18 +210,18 @@ impl Tree {
             stat.mzxid = context.zxid;
             stat.version = version;
         });
+        let shown = self.stat(self.node(id));
         self.count_quota(full, 0, data.map_or(0, |data| data.len() as i64) - before);
-        let node = self.node(id);
         if let Some(changes) = changes {
             changes.push(Change {
                 zxid: crate::proto::Zxid(context.zxid),
                 kind: ChangeKind::DataSet,
                 path: full.into(),
-                audience: self.audience(node.acl),
+                audience: self.audience(self.node(id).acl),
                 parent_audience: Audience::Everyone,
             });
         }
-        Ok(Outcome::Set(self.stat(node)))
+        Ok(Outcome::Set(shown))
     }
 
     fn set_acl(&mut self, full: &str, acl: &[Acl], version: i32) -> Result<Outcome<'static>, ErrorCode> {

@@ -8,6 +8,8 @@ mod multi;
 mod session;
 mod set;
 
+pub(crate) use multi::is_multi_of_writes;
+
 use super::outstanding::{AclOf, NodeView};
 use super::{Engine, Standing};
 use crate::jute::{Decode, DecodeError, Encode, Reader};
@@ -130,7 +132,7 @@ impl Engine {
                 let set = request.decode()?;
                 self.set_acl(at, &set, out)
             }
-            OpCode::MULTI => self.multi(at, out),
+            OpCode::MULTI => self.multi(at, out)?,
             OpCode::CREATE_SESSION => self.create_session(at, out)?,
             OpCode::CLOSE_SESSION => self.close_session(at, out),
             OpCode::RECONFIG => {

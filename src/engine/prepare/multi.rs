@@ -16,31 +16,48 @@ enum Part<'a> {
     SetData(SetDataRequest<'a>),
     Check(PathVersionRequest<'a>),
     /// getData or getChildren: decodable, but not a write.
-    Read,
+    Read(PathWatchRequest<'a>),
 }
 
 impl Part<'_> {
+    /// Java looks at all paths before it judges the first part, and trips over a null one.
+    fn has_path(&self) -> bool {
+        match self {
+            Part::Create(create) => create.path.is_some(),
+            Part::Delete(request) | Part::Check(request) => request.path.is_some(),
+            Part::SetData(request) => request.path.is_some(),
+            Part::Read(request) => request.path.is_some(),
+        }
+    }
+
     fn op(&self) -> OpCode {
         match self {
             Part::Create(create) => create.op,
             Part::Delete(_) => OpCode::DELETE,
             Part::SetData(_) => OpCode::SET_DATA,
             Part::Check(_) => OpCode::CHECK,
-            Part::Read => OpCode::GET_DATA,
+            Part::Read(_) => OpCode::GET_DATA,
         }
     }
 }
 
 impl Engine {
-    /// A multi that cannot be decoded takes a zxid, unlike any other request.
-    pub(super) fn multi(&mut self, at: &Txnal<'_>, out: &mut Vec<u8>) -> Result<(), Refusal> {
+    /// A multi that cannot be decoded takes a zxid, unlike any other request, unless it fails over a null list.
+    pub(super) fn multi(&mut self, at: &Txnal<'_>, out: &mut Vec<u8>) -> Result<Result<(), Refusal>, Undecodable> {
         let mut reader = Reader::new(at.request.body, at.request.field_max);
-        let parts = decode(&mut reader).map_err(|Undecodable| ErrorCode::MARSHALLING_ERROR)?;
+        match decode(&mut reader) {
+            Ok(parts) => Ok(self.parts(at, &parts, out)),
+            Err(Unfit::Malformed) => Ok(Err(ErrorCode::MARSHALLING_ERROR)),
+            Err(Unfit::NullAcl) => Err(Undecodable),
+        }
+    }
+
+    fn parts(&mut self, at: &Txnal<'_>, parts: &[Part<'_>], out: &mut Vec<u8>) -> Result<(), Refusal> {
         let (digest, start) = (self.digest, out.len());
         self.outstanding.begin();
         put_length(out, parts.len());
         let mut failed = None;
-        for part in &parts {
+        for part in parts {
             match failed {
                 Some(_) => put_error(out, ErrorCode::RUNTIME_INCONSISTENCY),
                 None => {
@@ -78,7 +95,7 @@ impl Engine {
             Part::Delete(delete) => self.delete(at, delete, out),
             Part::SetData(set) => self.set_data(at, set, out),
             Part::Check(check) => self.check(at, check, out),
-            Part::Read => Err(ErrorCode::MARSHALLING_ERROR),
+            Part::Read(_) => Err(ErrorCode::MARSHALLING_ERROR),
         }?;
         let length = (out.len() - length_at - 4) as u32;
         out[length_at..length_at + 4].copy_from_slice(&length.to_be_bytes());
@@ -92,7 +109,19 @@ fn put_error(out: &mut Vec<u8>, error: ErrorCode) {
     Txn::Error { err: error.0 }.encode(OpCode::ERROR, out);
 }
 
-fn decode<'a>(reader: &mut Reader<'a>) -> Result<Vec<Part<'a>>, Undecodable> {
+/// Why a body is no multi. Java trips over a null list where it does not expect to, before it has taken a zxid.
+enum Unfit {
+    Malformed,
+    NullAcl,
+}
+
+impl From<DecodeError> for Unfit {
+    fn from(_: DecodeError) -> Self {
+        Unfit::Malformed
+    }
+}
+
+fn decode<'a>(reader: &mut Reader<'a>) -> Result<Vec<Part<'a>>, Unfit> {
     let mut parts: Vec<Part<'a>> = Vec::new();
     loop {
         let header = MultiHeader::decode(reader)?;
@@ -107,28 +136,31 @@ fn decode<'a>(reader: &mut Reader<'a>) -> Result<Vec<Part<'a>>, Undecodable> {
             OpCode::DELETE => Part::Delete(Decode::decode(reader)?),
             OpCode::SET_DATA => Part::SetData(Decode::decode(reader)?),
             OpCode::CHECK => Part::Check(Decode::decode(reader)?),
-            OpCode::GET_DATA | OpCode::GET_CHILDREN => {
-                PathWatchRequest::decode(reader)?;
-                Part::Read
-            }
+            OpCode::GET_DATA | OpCode::GET_CHILDREN => Part::Read(Decode::decode(reader)?),
             op => return Err(DecodeError::Type(op.0).into()),
         };
+        if !part.has_path() {
+            return Err(Unfit::Malformed);
+        }
         parts.push(part);
     }
-    let reads = parts.iter().filter(|part| matches!(part, Part::Read)).count();
-    if reads != 0 && reads != parts.len() { Err(Undecodable) } else { Ok(parts) }
+    let reads = parts.iter().filter(|part| matches!(part, Part::Read(_))).count();
+    if reads != 0 && reads != parts.len() { Err(Unfit::Malformed) } else { Ok(parts) }
 }
 
 /// Inside a multi the flags choose the kind: a container flag makes a container of any create.
-fn retyped<'a>(op: OpCode, request: CreateRequest<'a>) -> Result<Create<'a>, Undecodable> {
-    let mode = Mode::from_flag(request.flags).filter(|mode| !mode.ttl).ok_or(Undecodable)?;
-    let acl = request.acl.ok_or(Undecodable)?;
+fn retyped<'a>(op: OpCode, request: CreateRequest<'a>) -> Result<Create<'a>, Unfit> {
+    let mode = Mode::from_flag(request.flags).ok_or(Unfit::Malformed)?;
+    let acl = request.acl.ok_or(Unfit::NullAcl)?;
+    if mode.ttl {
+        return Err(Unfit::Malformed);
+    }
     let op = if mode.container { OpCode::CREATE_CONTAINER } else { op };
     Ok(Create { op, path: request.path, data: request.data, acl: Some(acl), flags: request.flags, ttl_ms: -1 })
 }
 
 /// A TTL create whose flags are not TTL becomes what the flags say, and its lifetime is forgotten.
-fn retyped_ttl<'a>(request: CreateTtlRequest<'a>) -> Result<Create<'a>, Undecodable> {
+fn retyped_ttl<'a>(request: CreateTtlRequest<'a>) -> Result<Create<'a>, Unfit> {
     let CreateTtlRequest { path, data, acl, flags, ttl_ms } = request;
     let mode =
         Mode::from_flag(flags).unwrap_or(Mode { ephemeral: false, sequential: false, container: false, ttl: false });
@@ -138,4 +170,10 @@ fn retyped_ttl<'a>(request: CreateTtlRequest<'a>) -> Result<Create<'a>, Undecoda
         _ => (OpCode::CREATE, -1),
     };
     Ok(Create { op, path, data, acl, flags, ttl_ms })
+}
+
+/// Whether a body is a well-formed multi of writes, which a multiRead refuses in its own way.
+pub(crate) fn is_multi_of_writes(body: &[u8], field_max: usize) -> bool {
+    let parts = decode(&mut Reader::new(body, field_max));
+    parts.is_ok_and(|parts| !parts.is_empty() && parts.iter().all(|part| !matches!(part, Part::Read(_))))
 }
