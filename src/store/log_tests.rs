@@ -27,10 +27,13 @@ pub(super) fn record(zxid: i64, data: Buffer<'_>) -> Vec<u8> {
     out
 }
 
+/// Transactions by zxid.
+pub(super) type Records = Vec<(i64, Vec<u8>)>;
+
 /// Keeps what recovery hands over.
 #[derive(Default)]
 pub(super) struct Collect {
-    pub records: Vec<(i64, Vec<u8>)>,
+    pub records: Records,
     pub nodes: Vec<(String, Option<Vec<u8>>, i64, crate::proto::records::StatPersisted)>,
     pub sessions: Vec<(i64, i32)>,
     pub acls: Vec<(i64, Vec<Acl>)>,
@@ -128,7 +131,7 @@ impl History {
 
     fn body(&mut self) -> Vec<u8> {
         let zxid = (self.acknowledged.len() + self.in_doubt.len()) as i64 + 1;
-        let length = [10, 100, 600, 5_000, 70_000][self.random.random_range(0..5)];
+        let length = [10, 100, 600, 3_000, 20_000][self.random.random_range(0..5)];
         let mut data = vec![0; self.random.random_range(0..length)];
         if self.random.random_bool(0.8) {
             data.fill(self.random.random());
@@ -234,7 +237,7 @@ fn durable_a_full_disk_loses_nothing() {
 }
 
 /// Three files: 1-5, 6-10, 11-15, of records with this data.
-fn three_files(data: &[u8]) -> (SimDisk, Vec<(i64, Vec<u8>)>) {
+fn three_files(data: &[u8]) -> (SimDisk, Records) {
     let disk = SimDisk::new(5);
     dirs().open(&disk, true).unwrap();
     let options = LogOptions { preallocate: 0, filling: Filling::Inline, ..LogOptions::default() };
@@ -251,7 +254,7 @@ fn three_files(data: &[u8]) -> (SimDisk, Vec<(i64, Vec<u8>)>) {
     (disk, records)
 }
 
-fn read_back(disk: &SimDisk) -> Result<(Vec<(i64, Vec<u8>)>, Vec<LogEnd>), StoreError> {
+fn read_back(disk: &SimDisk) -> Result<(Records, Vec<LogEnd>), StoreError> {
     let mut found = Collect::default();
     let recovered = recover(disk, &dirs(), &LOGS_ALONE, &mut found)?;
     Ok((found.records, recovered.ends))

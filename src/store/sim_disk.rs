@@ -295,12 +295,17 @@ fn parent(path: &Path) -> PathBuf {
     path.parent().unwrap_or(Path::new("/")).to_owned()
 }
 
+/// Appends zeros up to `length`, as a copy of memory also in tests without optimization.
+fn grow(bytes: &mut Vec<u8>, length: usize) {
+    bytes.extend_from_slice(&vec![0; length.saturating_sub(bytes.len())]);
+}
+
 impl Inode {
     fn write(&mut self, bytes: &[u8], offset: usize) {
         let end = offset + bytes.len();
         if end > self.content.len() {
             let old = self.content.len();
-            self.content.resize(end, 0);
+            grow(&mut self.content, end);
             self.touch(old, end);
         }
         self.content[offset..end].copy_from_slice(bytes);
@@ -310,7 +315,7 @@ impl Inode {
     fn touch(&mut self, from: usize, to: usize) {
         let (from, to) = (from / SECTOR, to.div_ceil(SECTOR));
         if self.dirty.len() < to {
-            self.dirty.resize(to, false);
+            self.dirty.extend_from_slice(&vec![false; to - self.dirty.len()]);
         }
         self.dirty[from..to].fill(true);
     }
@@ -331,7 +336,8 @@ impl Inode {
     }
 
     fn sync(&mut self) {
-        self.durable.resize(self.content.len(), 0);
+        grow(&mut self.durable, self.content.len());
+        self.durable.truncate(self.content.len());
         for sector in self.take_dirty() {
             self.save_sector(sector);
         }

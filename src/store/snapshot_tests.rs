@@ -26,10 +26,12 @@ fn stat(number: i64) -> StatPersisted {
 
 /// Some state to keep.
 fn sample(nodes: usize) -> Collect {
-    let mut state = Collect::default();
-    state.sessions = vec![(0x100_0000_0000_0001, 30_000), (-1, 4_000)];
-    state.acls = vec![(1, Acl::open_unsafe()), (2, vec![Acl::new(1, "digest", "é:x"), Acl::new(31, "ip", "::1")])];
-    state.nodes.push((String::new(), Some(Vec::new()), -1, stat(0)));
+    let mut state = Collect {
+        sessions: vec![(0x100_0000_0000_0001, 30_000), (-1, 4_000)],
+        acls: vec![(1, Acl::open_unsafe()), (2, vec![Acl::new(1, "digest", "é:x"), Acl::new(31, "ip", "::1")])],
+        nodes: vec![(String::new(), Some(Vec::new()), -1, stat(0))],
+        ..Collect::default()
+    };
     for at in 1..nodes {
         let data = (at % 3 != 0).then(|| vec![at as u8; at * 7 % 400]);
         state.nodes.push((format!("/node-{at}"), data, at as i64 % 3, stat(at as i64)));

@@ -41,10 +41,11 @@ pub(super) fn records_behind<F: DiskFile>(file: &Arc<F>, offset: u64, body_max: 
     let Some(start) = file.next_data(offset)? else { return Ok(None) };
     let mut window = Window::new(FileStream::new(file.clone(), start), start);
     let mut found: Option<Behind> = None;
-    loop {
-        skip_zeros(&mut window)?;
-        if !window.ensure(FRAME_HEAD + BODY_MIN + 1)? {
-            return Ok(found);
+    while window.ensure(FRAME_HEAD + BODY_MIN + 1)? {
+        let skip = plausible_head(window.bytes(), body_max);
+        window.consume(skip.unwrap_or(window.bytes().len() - (FRAME_HEAD - 1)));
+        if skip.is_none() {
+            continue;
         }
         match whole_record(&mut window, body_max)? {
             Some(length) => {
@@ -57,43 +58,35 @@ pub(super) fn records_behind<F: DiskFile>(file: &Arc<F>, offset: u64, body_max: 
             None => window.consume(1),
         }
     }
+    Ok(found)
 }
 
-/// The length of the whole record at the beginning of the view, if there is one.
+/// Where in the view a record may start, judged by its checksum and length alone.
+fn plausible_head(view: &[u8], body_max: usize) -> Option<usize> {
+    // A record begins with at most 7 zeros: 4 of the checksum, 3 of a checksum of which only the last byte is set.
+    const LEAD: usize = 8;
+    const STRIDE: usize = 64;
+    let zeros = view.chunks(STRIDE).take_while(|chunk| *chunk == &[0; STRIDE][..chunk.len()]).count() * STRIDE;
+    let start = zeros.min(view.len()).saturating_sub(LEAD);
+    let heads = view[start..].windows(FRAME_HEAD);
+    let plausible = |head: &[u8]| {
+        let length = i32::from_be_bytes([head[8], head[9], head[10], head[11]]);
+        head.starts_with(&[0; 4]) && usize::try_from(length).is_ok_and(|length| (BODY_MIN..=body_max).contains(&length))
+    };
+    heads.enumerate().find(|(_, head)| plausible(head)).map(|(at, _)| start + at)
+}
+
+/// The length of the whole record at the beginning of the view, whose head is plausible.
 fn whole_record<R: io::Read>(window: &mut Window<R>, body_max: usize) -> io::Result<Option<usize>> {
-    let view = window.bytes();
-    let (Some(sum), Some(length)) = (view.first_chunk::<8>(), view[8..].first_chunk::<4>()) else { return Ok(None) };
-    let (sum, length) = (i64::from_be_bytes(*sum), i32::from_be_bytes(*length));
-    let Ok(length) = usize::try_from(length) else { return Ok(None) };
-    if !(0..=i64::from(u32::MAX)).contains(&sum) || !(BODY_MIN..=body_max).contains(&length) {
-        return Ok(None);
-    }
-    let total = FRAME_HEAD + length + 1;
+    let mut head = crate::jute::Reader::unlimited(window.bytes());
+    let (Ok(sum), Ok(length)) = (head.long(), head.int()) else { return Ok(None) };
+    let total = FRAME_HEAD + usize::try_from(length).unwrap_or(0).min(body_max) + 1;
     if !window.ensure(total)? {
         return Ok(None);
     }
     let view = window.bytes();
     let whole = view[total - 1] == END_OF_RECORD && checksum(&view[FRAME_HEAD..total - 1]) == sum;
     Ok(whole.then_some(total))
-}
-
-/// Moves the view to a few bytes before the next byte that is not zero.
-fn skip_zeros<R: io::Read>(window: &mut Window<R>) -> io::Result<()> {
-    const STRIDE: usize = 64;
-    // A record begins with at most 7 zeros: 4 of the checksum, 3 of a checksum of which only the last byte is set.
-    const LEAD: usize = 8;
-    while window.ensure(STRIDE)? {
-        let view = window.bytes();
-        let zeros = view.chunks_exact(STRIDE).take_while(|chunk| **chunk == [0; STRIDE]).count() * STRIDE;
-        if zeros == 0 {
-            break;
-        }
-        window.consume(zeros - LEAD);
-        if window.bytes().len() > STRIDE + LEAD {
-            break;
-        }
-    }
-    Ok(())
 }
 
 /// True when the bytes from `start`, the end of the last good record, to `end` lack at least one sector as a whole. Log
