@@ -2,6 +2,8 @@
 //! zxid and encodes the transaction, once, as it will stand in the log and in proposals. Pure: time and randomness come in
 //! as values. What a committed transaction does is the business of `crate::tree`; who calls is `crate::server`.
 
+#[cfg(test)]
+mod golden_tests;
 mod outstanding;
 mod prepare;
 mod reaper;

@@ -1,7 +1,7 @@
 //! Every golden data folder, written or damaged by real servers of 3.4 to 3.9, is recovered and compared with what the
 //! original makes of it, node by node; where recovery differs, the table below says why.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +14,8 @@ use sha2::{Digest, Sha256};
 use super::naive_tree::NaiveTree;
 use super::*;
 use crate::proto::Zxid;
+use crate::proto::acl::Acl;
+use crate::proto::records::StatPersisted;
 
 /// Cases in which recovery does not what the original does.
 const BY_DESIGN: &[(&str, Instead, &str)] = &[
@@ -57,7 +59,7 @@ enum Instead {
     Refuses(&'static str),
 }
 
-pub(crate) fn golden_dir() -> PathBuf {
+fn golden_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/testdata/golden")
 }
 
@@ -68,7 +70,7 @@ fn unzip(path: &Path) -> Vec<u8> {
 }
 
 /// The names of all cases.
-pub(crate) fn cases() -> Vec<String> {
+fn cases() -> Vec<String> {
     let names = std::fs::read_dir(golden_dir()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut cases: Vec<_> = names.filter_map(|name| Some(name.strip_suffix(".tar.gz")?.to_owned())).collect();
     cases.sort();
@@ -76,7 +78,7 @@ pub(crate) fn cases() -> Vec<String> {
 }
 
 /// The folder of a case on a disk of its own, and what is expected of it.
-pub(crate) fn case(name: &str) -> (SimDisk, Dirs, RecoverOptions, Value) {
+fn case(name: &str) -> (SimDisk, Dirs, RecoverOptions, Value) {
     let disk = SimDisk::new(0);
     let mut archive = tar::Archive::new(std::io::Cursor::new(unzip(&golden_dir().join(format!("{name}.tar.gz")))));
     let mut data_log_dir = None;
@@ -106,53 +108,87 @@ fn hex(number: i64) -> String {
     format!("{number:#x}")
 }
 
-/// The state in the words of the expectations.
-fn describe(tree: &NaiveTree) -> Value {
-    let nodes = tree.nodes.iter().map(|(path, node)| {
-        let data = match &node.data {
-            None => Value::Null,
-            Some(data) if data.len() <= 4096 => json!(BASE64.encode(data)),
-            Some(data) => {
-                let sum: String = Sha256::digest(data).iter().map(|byte| format!("{byte:02x}")).collect();
-                json!({"len": data.len(), "sha256": sum})
-            }
-        };
-        let acl: Vec<_> = node
-            .acl
-            .as_ref()
-            .unwrap_or_else(|| panic!("the ACL of {path} is not known"))
-            .iter()
-            .map(|acl| json!([acl.perms, acl.id.scheme, acl.id.id]))
-            .collect();
-        let stat = &node.stat;
-        let children = tree.children[path].len() as i32;
-        let owner = stat.ephemeral_owner;
-        let seen_owner = if owner == i64::MIN || tree.is_ttl(owner) { 0 } else { owner };
-        let path = if path.is_empty() { "/" } else { path };
-        json!({
-            "path": path, "data": data, "acl": acl,
-            "czxid": hex(stat.czxid), "mzxid": hex(stat.mzxid), "ctime": stat.ctime, "mtime": stat.mtime,
-            "version": stat.version, "cversionRaw": stat.cversion,
-            "cversion": stat.cversion.wrapping_mul(2).wrapping_sub(children), "aversion": stat.aversion,
-            "ephemeralOwnerRaw": hex(owner), "ephemeralOwner": hex(seen_owner),
-            "pzxid": hex(stat.pzxid), "numChildren": children,
-        })
-    });
-    let nodes: BTreeMap<_, _> = nodes.map(|node| (node["path"].as_str().unwrap().to_owned(), node)).collect();
-    let sessions: BTreeMap<_, _> = tree.sessions.iter().map(|(id, timeout)| (hex(*id), json!(timeout))).collect();
-    let ephemerals: BTreeMap<_, _> = tree.ephemerals().into_iter().map(|(id, paths)| (hex(id), json!(paths))).collect();
-    let owned = |wanted: &dyn Fn(i64) -> bool| -> Vec<_> {
-        tree.nodes.iter().filter(|(_, node)| wanted(node.stat.ephemeral_owner)).map(|(path, _)| path.clone()).collect()
-    };
-    json!({
-        "nodes": nodes, "sessions": sessions, "ephemerals": ephemerals, "treeDigest": format!("{:#x}", tree.digest()),
-        "containers": owned(&|owner| owner == i64::MIN), "ttls": owned(&|owner| tree.is_ttl(owner)),
-    })
+/// A znode as the expectations see it.
+pub(crate) struct DumpNode {
+    pub data: Option<Vec<u8>>,
+    /// `None` where the list is not known.
+    pub acl: Option<Vec<Acl>>,
+    pub stat: StatPersisted,
+    pub children: i32,
 }
 
-/// The first differences, in words.
-fn differences(expected: &Value, tree: &NaiveTree, recovered: &Recovered) -> Vec<String> {
-    let found = describe(tree);
+/// Whatever was restored, in the terms of the expectations.
+pub(crate) struct Dump {
+    /// By path; the root is the empty one.
+    pub nodes: BTreeMap<String, DumpNode>,
+    pub sessions: BTreeMap<i64, i32>,
+    pub ephemerals: BTreeMap<i64, BTreeSet<String>>,
+    pub containers: BTreeSet<String>,
+    pub ttls: BTreeSet<String>,
+    pub digest: u64,
+    /// Digests of the files that did not agree, where they were compared.
+    pub mismatches: Option<u64>,
+}
+
+impl Dump {
+    /// In the words of the expectations.
+    fn describe(&self) -> Value {
+        let nodes = self.nodes.iter().map(|(path, node)| {
+            let data = match &node.data {
+                None => Value::Null,
+                Some(data) if data.len() <= 4096 => json!(BASE64.encode(data)),
+                Some(data) => {
+                    let sum: String = Sha256::digest(data).iter().map(|byte| format!("{byte:02x}")).collect();
+                    json!({"len": data.len(), "sha256": sum})
+                }
+            };
+            let acl = node.acl.as_ref().unwrap_or_else(|| panic!("the ACL of {path} is not known"));
+            let acl: Vec<_> = acl.iter().map(|acl| json!([acl.perms, acl.id.scheme, acl.id.id])).collect();
+            let stat = &node.stat;
+            let owner = stat.ephemeral_owner;
+            let seen_owner = if self.containers.contains(path) || self.ttls.contains(path) { 0 } else { owner };
+            let path = if path.is_empty() { "/" } else { path };
+            json!({
+                "path": path, "data": data, "acl": acl,
+                "czxid": hex(stat.czxid), "mzxid": hex(stat.mzxid), "ctime": stat.ctime, "mtime": stat.mtime,
+                "version": stat.version, "cversionRaw": stat.cversion,
+                "cversion": stat.cversion.wrapping_mul(2).wrapping_sub(node.children), "aversion": stat.aversion,
+                "ephemeralOwnerRaw": hex(owner), "ephemeralOwner": hex(seen_owner),
+                "pzxid": hex(stat.pzxid), "numChildren": node.children,
+            })
+        });
+        let nodes: BTreeMap<_, _> = nodes.map(|node| (node["path"].as_str().unwrap().to_owned(), node)).collect();
+        let sessions: BTreeMap<_, _> = self.sessions.iter().map(|(id, timeout)| (hex(*id), json!(timeout))).collect();
+        let ephemerals: BTreeMap<_, _> = self.ephemerals.iter().map(|(id, paths)| (hex(*id), json!(paths))).collect();
+        json!({
+            "nodes": nodes, "sessions": sessions, "ephemerals": ephemerals, "treeDigest": format!("{:#x}", self.digest),
+            "containers": self.containers, "ttls": self.ttls,
+        })
+    }
+}
+
+fn dump(tree: &NaiveTree) -> Dump {
+    let node = |(path, node): (&String, &naive_tree::Node)| {
+        let children = tree.children[path].len() as i32;
+        (path.clone(), DumpNode { data: node.data.clone(), acl: node.acl.clone(), stat: node.stat, children })
+    };
+    let owned = |wanted: &dyn Fn(i64) -> bool| -> BTreeSet<String> {
+        tree.nodes.iter().filter(|(_, node)| wanted(node.stat.ephemeral_owner)).map(|(path, _)| path.clone()).collect()
+    };
+    Dump {
+        nodes: tree.nodes.iter().map(node).collect(),
+        sessions: tree.sessions.clone(),
+        ephemerals: tree.ephemerals(),
+        containers: owned(&|owner| owner == i64::MIN),
+        ttls: owned(&|owner| tree.is_ttl(owner)),
+        digest: tree.digest(),
+        mismatches: (tree.compare_every == 1).then_some(tree.mismatches),
+    }
+}
+
+/// The differences, in words.
+fn differences(expected: &Value, dump: &Dump, recovered: &Recovered) -> Vec<String> {
+    let found = dump.describe();
     let mut out = Vec::new();
     let mut compare = |what: &str, expected: &Value, found: &Value| {
         if expected != found {
@@ -180,23 +216,29 @@ fn differences(expected: &Value, tree: &NaiveTree, recovered: &Recovered) -> Vec
         (None, _) => None,
     };
     compare("snapshot", &expected["snapshotZxidUsed"], &json!(used.map(|zxid| hex(zxid.0))));
-    if tree.compare_every == 1 {
-        compare("digest mismatches", &expected["digestMismatches"], &json!(tree.mismatches));
+    if let Some(mismatches) = dump.mismatches {
+        compare("digest mismatches", &expected["digestMismatches"], &json!(mismatches));
     }
     out
 }
 
-#[test]
-fn golden_folders_load_as_the_original_loads_them() {
+/// Recovers every folder into a state that `empty` makes (told whether the case is a large one), and compares what
+/// `dump` sees of it. Panics with the first differences of each case.
+pub(crate) fn check_all<R: Restore>(
+    empty: impl Fn(bool) -> R,
+    dump: impl Fn(R) -> Dump,
+    adjust: impl Fn(&str, &mut Value),
+) {
     let mut wrong = Vec::new();
     let cases = cases();
     assert_eq!(cases.len(), 93);
     for name in &cases {
-        let (disk, dirs, options, expected) = case(name);
+        let (disk, dirs, options, mut expected) = case(name);
+        adjust(name, &mut expected);
         let by_design = BY_DESIGN.iter().find(|(case, _, _)| case == name).map(|(_, instead, _)| *instead);
         let large = expected["nodes"].as_array().is_some_and(|nodes| nodes.len() > 1500);
-        let mut tree = NaiveTree::new(if large { 200 } else { 1 });
-        let result = recover(&disk, &dirs, &options, &mut tree);
+        let mut state = empty(large);
+        let result = recover(&disk, &dirs, &options, &mut state);
         match (&result, by_design) {
             (Err(error), Some(Instead::Refuses(why))) => {
                 assert_eq!(expected["loads"], true, "{name} is no difference any more");
@@ -209,7 +251,7 @@ fn golden_folders_load_as_the_original_loads_them() {
                 wrong.push(format!("{name}: loaded, but the original refuses: {}", expected["refusal"]));
             }
             (Ok(recovered), _) => {
-                let mut found = differences(&expected, &tree, recovered);
+                let mut found = differences(&expected, &dump(state), recovered);
                 if by_design == Some(Instead::LoadsButDigest) {
                     found.retain(|difference| !difference.starts_with("treeDigest"));
                 }
@@ -218,6 +260,11 @@ fn golden_folders_load_as_the_original_loads_them() {
         }
     }
     assert!(wrong.is_empty(), "{} differences\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn golden_folders_load_as_the_original_loads_them() {
+    check_all(|large| NaiveTree::new(if large { 200 } else { 1 }), |tree| dump(&tree), |_, _| {});
 }
 
 #[test]
@@ -253,7 +300,7 @@ fn accepted_damage_loads_what_the_original_loads() {
         options.read.accept_damage = true;
         let mut tree = NaiveTree::new(1);
         let recovered = recover(&disk, &dirs, &options, &mut tree).unwrap();
-        assert_eq!(differences(&expected, &tree, &recovered), Vec::<String>::new(), "{name}");
+        assert_eq!(differences(&expected, &dump(&tree), &recovered), Vec::<String>::new(), "{name}");
         assert_eq!(recovered.ends.len(), 1, "{name}: what was lost is told");
         assert!(!recovered.ends[0].unsynced, "{name}");
     }

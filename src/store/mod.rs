@@ -8,7 +8,7 @@ pub mod disk;
 mod epoch;
 mod error;
 #[cfg(test)]
-mod golden_tests;
+pub(crate) mod golden_tests;
 mod log;
 mod log_fill;
 mod log_reader;

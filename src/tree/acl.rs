@@ -86,6 +86,13 @@ impl AclTable {
         }
     }
 
+    /// One node less, whose list stays until [`AclTable::purge_unused`].
+    pub(super) fn remove_node(&mut self, id: AclId) {
+        if let Some(entry) = self.lists.get_mut(&id) {
+            entry.nodes -= 1;
+        }
+    }
+
     /// Forgets lists that no node has.
     pub(super) fn purge_unused(&mut self) {
         let ids = &mut self.ids;
@@ -98,10 +105,11 @@ impl AclTable {
     }
 
     pub(super) fn list(&self, id: AclId) -> Option<&AclList> {
-        if id == AclId::UNRESOLVED {
-            return Some(&self.lost);
+        match id {
+            AclId::OPEN => None,
+            // What is not known, for whatever reason, is not open.
+            id => Some(self.lists.get(&id).map_or(&self.lost, |entry| &entry.list)),
         }
-        self.lists.get(&id).map(|entry| &entry.list)
     }
 
     pub(super) fn world(&self, id: AclId) -> i32 {

@@ -86,7 +86,8 @@ impl Tree {
     /// Makes room for the root of a snapshot; its sessions and access lists came before.
     fn without_nodes(&mut self) {
         if let Some(config) = self.get(path::CONFIG).map(|node| node.acl()) {
-            self.acls.drop_node(config);
+            // The list itself stays: the snapshot may have it, too, and then its key already stands for it.
+            self.acls.remove_node(config);
         }
         let mut bare = Tree::bare(self.rules, self.digest_enabled);
         std::mem::swap(&mut bare.sessions, &mut self.sessions);
