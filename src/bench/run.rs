@@ -54,7 +54,7 @@ pub fn run(kind: Kind, args: &Args, place: &Place) -> Result<Report, Error> {
     prepare(kind, args, place)?;
     let report = bare(kind, args, place);
     if kind != Kind::Fill && !args.keep {
-        place.with_client(async |client| setup::remove(client, &args.root).await)?;
+        place.with_client(async |client| setup::remove(client, &home(kind, args), &args.root).await)?;
     }
     report
 }
@@ -86,12 +86,17 @@ fn check(kind: Kind, args: &Args) -> io::Result<()> {
     Ok(())
 }
 
-fn directory(args: &Args, name: &str) -> String {
-    format!("{}/{name}", args.root)
+/// The node a workload lives below: its own, so that its end leaves the nodes of others alone.
+fn home(kind: Kind, args: &Args) -> String {
+    format!("{}/{}", args.root, kind.name())
 }
 
-fn session_directory(args: &Args, index: usize) -> String {
-    format!("{}/s{index:05}", args.root)
+fn keys(kind: Kind, args: &Args) -> String {
+    format!("{}/k", home(kind, args))
+}
+
+fn session_directory(kind: Kind, args: &Args, index: usize) -> String {
+    format!("{}/s{index:05}", home(kind, args))
 }
 
 fn deletes_each(args: &Args) -> u64 {
@@ -100,21 +105,19 @@ fn deletes_each(args: &Args) -> u64 {
 
 fn prepare(kind: Kind, args: &Args, place: &Place) -> Result<(), Error> {
     let data = Random::new(args.seed).bytes(args.size);
-    let root = args.root.as_str();
+    let home = home(kind, args);
     place.with_client(async |client| {
-        setup::ensure(client, root).await?;
+        setup::ensure(client, &home).await?;
         match kind {
             Kind::Get | Kind::Exists | Kind::Set | Kind::Mixed | Kind::Multi | Kind::Snapshot => {
-                setup::numbered(client, &directory(args, "k"), args.keys, &data).await
+                setup::numbered(client, &keys(kind, args), args.keys, &data).await
             }
             Kind::Watch | Kind::WatchRecursive => {
-                let parent = directory(args, "watched");
-                setup::ensure(client, &parent).await?;
-                setup::numbered(client, &format!("{parent}/k"), u64::from(args.depth), &data).await
+                setup::numbered(client, &keys(kind, args), u64::from(args.depth), &data).await
             }
             Kind::Create | Kind::CreateDelete | Kind::Ephemeral | Kind::Delete => {
                 for index in 0..args.sessions as usize {
-                    let parent = session_directory(args, index);
+                    let parent = session_directory(kind, args, index);
                     setup::ensure(client, &parent).await?;
                     if kind == Kind::Delete {
                         setup::numbered(client, &format!("{parent}/n"), deletes_each(args), &data).await?;
@@ -122,38 +125,34 @@ fn prepare(kind: Kind, args: &Args, place: &Place) -> Result<(), Error> {
                 }
                 Ok(())
             }
-            Kind::Children => {
-                let parent = directory(args, "list");
-                setup::ensure(client, &parent).await?;
-                setup::numbered(client, &format!("{parent}/n"), args.children, b"").await
-            }
+            Kind::Children => setup::numbered(client, &keys(kind, args), args.children, b"").await,
             Kind::Fill => {
                 let directories = args.nodes.div_ceil(FILL_DIRECTORY);
-                setup::numbered(client, &directory(args, "d"), directories, b"").await
+                setup::numbered(client, &format!("{home}/d"), directories, b"").await
             }
             Kind::Connect | Kind::Idle | Kind::Calibrate => Ok(()),
         }
     })
 }
 
-fn keyed(kind: KeyedKind, args: &Args, stream: u64) -> Keyed {
+fn keyed(kind: Kind, asks: KeyedKind, args: &Args, stream: u64) -> Keyed {
     let mut seeds = Random::new(args.seed);
     let data = seeds.bytes(args.size);
     let random = Random::new(seeds.next() ^ stream.wrapping_mul(0x2545_f491_4f6c_dd1d));
-    Keyed { prefix: directory(args, "k").into_bytes(), keys: args.keys, data, kind, random }
+    Keyed { prefix: keys(kind, args).into_bytes(), keys: args.keys, data, kind: asks, random }
 }
 
 /// The workload of one thread, for the sessions from `first` on.
 fn workload(kind: Kind, args: &Args, first: usize, sessions: usize, taken: &Arc<AtomicU64>) -> Box<dyn Workload> {
     let data = Random::new(args.seed).bytes(args.size);
-    let keyed = |kind| -> Box<dyn Workload> { Box::new(keyed(kind, args, first as u64)) };
-    let nodes = |kind| -> Box<dyn Workload> {
-        let prefix = |index| format!("{}/n", session_directory(args, index)).into_bytes();
+    let keyed = |asks| -> Box<dyn Workload> { Box::new(keyed(kind, asks, args, first as u64)) };
+    let nodes = |change| -> Box<dyn Workload> {
+        let prefix = |index| format!("{}/n", session_directory(kind, args, index)).into_bytes();
         let prefixes = (first..first + sessions).map(prefix).collect();
-        Box::new(Nodes { prefixes, sent: vec![0; sessions], data: data.clone(), kind })
+        Box::new(Nodes { prefixes, sent: vec![0; sessions], data: data.clone(), kind: change })
     };
-    let watch = |kind| -> Box<dyn Workload> {
-        Box::new(Fanout::new(kind, &directory(args, "watched"), "k", sessions, args.depth as usize, data.clone()))
+    let watch = |watch| -> Box<dyn Workload> {
+        Box::new(Fanout::new(watch, &home(kind, args), "k", sessions, args.depth as usize, data.clone()))
     };
     match kind {
         Kind::Get | Kind::Calibrate => keyed(KeyedKind::Get),
@@ -165,11 +164,11 @@ fn workload(kind: Kind, args: &Args, first: usize, sessions: usize, taken: &Arc<
         Kind::Delete => nodes(NodesKind::Delete(deletes_each(args))),
         Kind::CreateDelete => nodes(NodesKind::CreateDelete),
         Kind::Ephemeral => nodes(NodesKind::Ephemeral),
-        Kind::Children => Box::new(Listing { path: directory(args, "list").into_bytes() }),
+        Kind::Children => Box::new(Listing { path: home(kind, args).into_bytes() }),
         Kind::Watch => watch(WatchKind::OneShot),
         Kind::WatchRecursive => watch(WatchKind::Recursive),
         Kind::Fill => Box::new(Fill {
-            prefix: directory(args, "d"),
+            prefix: format!("{}/d", home(kind, args)),
             taken: Arc::clone(taken),
             nodes: args.nodes,
             batch: args.multi_size,
@@ -304,8 +303,9 @@ fn snapshot(args: &Args, place: &Place) -> Result<Report, Error> {
     };
     let readers = Engine::open(&place.addresses, args.sessions as usize, &place.options)?;
     let writer = Engine::open(&place.addresses, 1, &place.options)?;
-    let mut reads = Reads { keyed: keyed(KeyedKind::Get, args, 0), during: Arc::clone(&lookout.during) };
-    let mut writes = keyed(KeyedKind::Set, args, 1);
+    let mut reads =
+        Reads { keyed: keyed(Kind::Snapshot, KeyedKind::Get, args, 0), during: Arc::clone(&lookout.during) };
+    let mut writes = keyed(Kind::Snapshot, KeyedKind::Set, args, 1);
     let write_plan = Plan { rate: Some(args.write_rate), progress: Arc::default(), ..plan.clone() };
     let classes = [reads.classes(), &[Class::aside("set")]].concat();
     let bar = Progress::start(&Kind::Snapshot.name(), args, &plan, None);

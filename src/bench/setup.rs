@@ -55,8 +55,13 @@ pub async fn numbered(client: &Client, prefix: &str, count: u64, data: &[u8]) ->
     Ok(())
 }
 
-/// Removes a node and all below it. Nodes that vanish meanwhile are fine.
-pub async fn remove(client: &Client, path: &str) -> Result<(), Error> {
+/// Removes a node and all below it, and then `root`, if nothing else is there. Nodes that vanish meanwhile are fine.
+pub async fn remove(client: &Client, path: &str, root: &str) -> Result<(), Error> {
+    remove_all(client, path).await?;
+    delete_one(client, root).await.map(drop)
+}
+
+async fn remove_all(client: &Client, path: &str) -> Result<(), Error> {
     // Parents are met first and deleted last.
     let mut parents = vec![path.to_owned()];
     let mut at = 0;
