@@ -321,7 +321,7 @@ fn snapshot(args: &Args, place: &Place) -> Result<Report, Error> {
     outcome.latencies.extend(written.latencies);
     outcome.add(Outcome { latencies: Vec::new(), ..written });
     let mut report = reported(Kind::Snapshot, args, &classes, outcome, &samples, args.duration.as_secs_f64());
-    report.more.insert("snapshots".into(), lookout.written().into());
+    report.more.insert("snapshots".into(), lookout.written()?.into());
     let p99 = |class: &str| report.classes[class].latency_us.p99;
     let ratio = p99("during snapshot") / p99("usual");
     if ratio.is_finite() && ratio > 0.0 {

@@ -6,19 +6,19 @@ use super::connection::Tag;
 use super::engine::Workload;
 use super::stats::Class;
 use super::workloads::Keyed;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// How often the directory is looked at.
 const LOOK: Duration = Duration::from_millis(10);
 /// A file that did not grow for so long is finished.
-const QUIET: Duration = Duration::from_millis(100);
+const QUIET: Duration = Duration::from_millis(200);
 /// Where a data directory keeps its files.
 const VERSION_DIRECTORY: &str = "version-2";
 
@@ -47,7 +47,9 @@ impl Workload for Reads {
 pub struct Lookout {
     /// True while a snapshot is written.
     pub during: Arc<AtomicBool>,
-    written: Arc<AtomicU64>,
+    directory: PathBuf,
+    /// Snapshots that were there before.
+    before: BTreeSet<PathBuf>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -61,12 +63,12 @@ impl Lookout {
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", directory.display())))?;
         let mut lookout = Lookout {
             during: Arc::new(AtomicBool::new(false)),
-            written: Arc::new(AtomicU64::new(0)),
+            directory: directory.clone(),
+            before: finished(&sizes),
             stop: Arc::new(AtomicBool::new(false)),
             thread: None,
         };
-        let (during, written, stop) =
-            (Arc::clone(&lookout.during), Arc::clone(&lookout.written), Arc::clone(&lookout.stop));
+        let (during, stop) = (Arc::clone(&lookout.during), Arc::clone(&lookout.stop));
         lookout.thread = Some(std::thread::spawn(move || {
             let mut grew: Option<Instant> = None;
             while !stop.load(Ordering::Relaxed) {
@@ -77,9 +79,6 @@ impl Lookout {
                 // The last rename gives a finished file a new name and no new size: that is no growth of its own.
                 let renamed = now.len() == sizes.len() && now.values().sum::<u64>() == sizes.values().sum::<u64>();
                 if growing && !renamed {
-                    if grew.is_none() {
-                        written.fetch_add(1, Ordering::Relaxed);
-                    }
                     grew = Some(Instant::now());
                 } else if grew.is_some_and(|at| at.elapsed() > QUIET) {
                     grew = None;
@@ -91,9 +90,9 @@ impl Lookout {
         Ok(lookout)
     }
 
-    /// Snapshots that were begun so far.
-    pub fn written(&self) -> u64 {
-        self.written.load(Ordering::Relaxed)
+    /// Snapshots that were finished since the beginning.
+    pub fn written(&self) -> io::Result<usize> {
+        Ok(finished(&snapshots(&self.directory)?).difference(&self.before).count())
     }
 }
 
@@ -105,6 +104,11 @@ impl Drop for Lookout {
             let _ = thread.join();
         }
     }
+}
+
+/// The finished ones of them.
+fn finished(sizes: &BTreeMap<PathBuf, u64>) -> BTreeSet<PathBuf> {
+    sizes.keys().filter(|path| path.extension().is_none_or(|end| end != "tmp")).cloned().collect()
 }
 
 /// The snapshot files of a directory, unfinished ones included, and their sizes.
