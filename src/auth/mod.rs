@@ -210,9 +210,20 @@ impl Policy {
         let mut seen = HashSet::with_capacity(sent.len());
         let mut fixed = Vec::with_capacity(sent.len());
         let mut expansion = Expansion { ids: self.proven(ids), bytes_left: EXPANSION_BYTES_MAX };
+        // Java finds duplicates by comparing with what it has kept, field by field, and falls over the null it meets there.
+        let mut compared = HashSet::with_capacity(sent.len());
         for entry in sent {
-            let key = (entry.perms, entry.scheme.as_deref(), entry.id.as_deref());
-            if !seen.insert(key) {
+            let (perms, scheme, id) = (entry.perms, entry.scheme.as_deref(), entry.id.as_deref());
+            let stumbles = match (scheme, id) {
+                (None, _) => compared.contains(&(perms, None)),
+                (scheme, None) => compared.contains(&(perms, scheme)),
+                _ => false,
+            };
+            if stumbles {
+                return Err(ErrorCode::MARSHALLING_ERROR);
+            }
+            compared.extend([(perms, None), (perms, scheme)]);
+            if !seen.insert((perms, scheme, id)) {
                 continue;
             }
             let Some(scheme) = entry.scheme.as_deref() else { return Err(ErrorCode::INVALID_ACL) };

@@ -642,7 +642,9 @@ impl Reactor {
     /// Without a SASL configuration the original answers every token with none, and nothing is proven.
     fn sasl(&mut self, number: Number, xid: i32, body: &[u8], turn: &mut Turn) {
         let Some(connection) = self.connections.get_mut(&number) else { return };
-        if SaslToken::decode(&mut Reader::new(body, self.settings.field_max)).is_err() {
+        // Java trips over a null token, and closes.
+        let token = SaslToken::decode(&mut Reader::new(body, self.settings.field_max));
+        if !token.is_ok_and(|packet| packet.token.is_some()) {
             return self.hang_up(number, turn);
         }
         let frame = begin_reply(&mut connection.output, xid, 0, ErrorCode::OK);

@@ -14,6 +14,14 @@ use crate::proto::session::SessionId;
 use crate::proto::{ErrorCode, OpCode};
 use crate::tree::{Node, Tree};
 
+/// The original's watch tables take a null path like any other; no node ever matches it.
+const NULL_PATH: &str = "\0";
+
+/// Java's `trim`: everything up to the blank goes, control characters included.
+fn trimmed(text: &str) -> &str {
+    text.trim_matches(|c| c <= ' ')
+}
+
 /// Event types of the wire.
 pub mod event {
     /// A node came.
@@ -83,17 +91,16 @@ pub fn execute(
     if let Err(failure) = result {
         let error = match failure {
             Failure::Code(code) => code,
-            Failure::Decode | Failure::NotReads => ErrorCode::MARSHALLING_ERROR,
+            Failure::Decode | Failure::Midway => ErrorCode::MARSHALLING_ERROR,
         };
         // An exists on a missing node fails and still leaves its watch; so does what a setWatches had armed already.
         if request.op != OpCode::EXISTS && !is_set_watches {
             actions.truncate(before);
         }
-        out.truncate(body_at);
-        out[body_at - 4..body_at].copy_from_slice(&error.0.to_be_bytes());
-        if matches!(failure, Failure::NotReads) {
-            MULTI_END.encode(out);
+        if !matches!(failure, Failure::Midway) {
+            out.truncate(body_at);
         }
+        out[body_at - 4..body_at].copy_from_slice(&error.0.to_be_bytes());
     }
     end_reply(out, frame);
 }
@@ -122,8 +129,8 @@ pub fn put_event(out: &mut Vec<u8>, zxid: i64, kind: i32, path: &str) {
 enum Failure {
     Code(ErrorCode),
     Decode,
-    /// A multiRead of writes: decodable, and refused with an empty result behind the error.
-    NotReads,
+    /// MarshallingError, and what was encoded until then stays behind it: a multiRead that stumbled on its way.
+    Midway,
 }
 
 impl From<DecodeError> for Failure {
@@ -205,12 +212,14 @@ impl<'a> Read<'_, 'a> {
                 let path = path.ok_or(Failure::Decode)?;
                 self.readable(&path)?;
                 let id = self.tree.find(&path).ok_or(ErrorCode::NO_NODE)?;
-                (self.tree.descendant_count(id) as i32).encode(out);
+                // By its empty name the root counts itself, under its other name.
+                let count = self.tree.descendant_count(id) + usize::from(path.is_empty());
+                (count as i32).encode(out);
                 Ok(())
             }
             OpCode::GET_EPHEMERALS => {
                 let PathRequest { path } = self.decode()?;
-                let prefix = path.as_deref().filter(|prefix| !prefix.trim().is_empty() && *prefix != "/").unwrap_or("");
+                let prefix = path.as_deref().filter(|prefix| !matches!(trimmed(prefix), "" | "/")).unwrap_or("");
                 let mut owned: Vec<_> =
                     self.tree.ephemerals(self.request.session).map(|id| self.tree.path(id)).collect();
                 owned.retain(|path| path.starts_with(prefix));
@@ -242,14 +251,14 @@ impl<'a> Read<'_, 'a> {
                     1 => WatchKind::PersistentRecursive,
                     _ => return Err(Failure::Decode),
                 };
-                actions.push(WatchAction::Add(path.ok_or(Failure::Decode)?.as_ref().into(), kind));
+                actions.push(WatchAction::Add(path.as_deref().unwrap_or(NULL_PATH).into(), kind));
                 ErrorCode::OK.0.encode(out);
                 Ok(())
             }
             op @ (OpCode::CHECK_WATCHES | OpCode::REMOVE_WATCHES) => {
                 let PathModeRequest { path, mode } = self.decode()?;
                 let kind = WatcherType::from_wire(mode).ok_or(Failure::Decode)?;
-                let path = path.ok_or(ErrorCode::NO_WATCHER)?.as_ref().into();
+                let path = path.as_deref().unwrap_or(NULL_PATH).into();
                 let remove = op == OpCode::REMOVE_WATCHES;
                 actions.push(WatchAction::Find { path, kind, remove, xid: self.request.xid });
                 Ok(())
@@ -299,12 +308,21 @@ impl<'a> Read<'_, 'a> {
             }
             let op = OpCode(header.op);
             if !matches!(op, OpCode::GET_DATA | OpCode::GET_CHILDREN) {
-                return Err(if parts.is_empty() && self.is_multi_of_writes() { Failure::NotReads } else { Failure::Decode });
+                if !parts.is_empty() || !self.is_multi_of_writes() {
+                    return Err(Failure::Decode);
+                }
+                // Writes are decodable, and refused at the first: with an empty result behind the error.
+                MULTI_END.encode(out);
+                return Err(Failure::Midway);
             }
             let PathWatchRequest { path, .. } = PathWatchRequest::decode(&mut reader)?;
-            parts.push((op, path.ok_or(Failure::Decode)?));
+            parts.push((op, path));
         }
         for (op, path) in parts {
+            let Some(path) = path else {
+                MULTI_END.encode(out);
+                return Err(Failure::Midway);
+            };
             match self.readable(&path) {
                 Ok(node) => {
                     MultiHeader { op: op.0, done: false, err: 0 }.encode(out);
@@ -345,7 +363,11 @@ fn replay_missed(
     let since = standard.relative_zxid;
     let mut each = |list: &List<Text<'_>>, kind, missed: &dyn Fn(&str) -> Option<i32>| -> Result<(), Failure> {
         for path in list.as_deref().ok_or(Failure::Decode)? {
-            let path = path.as_deref().ok_or(Failure::Decode)?;
+            let path = match path.as_deref() {
+                Some(path) => path,
+                None if matches!(kind, WatchKind::Persistent | WatchKind::PersistentRecursive) => NULL_PATH,
+                None => return Err(Failure::Decode),
+            };
             match missed(path) {
                 Some(event) => put_event(out, -1, event, path),
                 None => actions.push(WatchAction::Add(path.into(), kind)),

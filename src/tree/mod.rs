@@ -133,9 +133,9 @@ impl Tree {
         self.ephemerals.values().map(HashSet::len).sum()
     }
 
-    /// Bytes of paths and data, about.
+    /// Bytes of paths and data, about; the root's second name "/" is one of them.
     pub fn approximate_data_size(&self) -> u64 {
-        self.data_size
+        self.data_size + 1
     }
 
     /// Looks a path up. The root is "" or "/".

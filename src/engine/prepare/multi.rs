@@ -139,10 +139,11 @@ fn decode<'a>(reader: &mut Reader<'a>) -> Result<Vec<Part<'a>>, Unfit> {
             OpCode::GET_DATA | OpCode::GET_CHILDREN => Part::Read(Decode::decode(reader)?),
             op => return Err(DecodeError::Type(op.0).into()),
         };
-        if !part.has_path() {
-            return Err(Unfit::Malformed);
-        }
         parts.push(part);
+    }
+    // A null list stops the decoder, a null path only what comes after it.
+    if !parts.iter().all(Part::has_path) {
+        return Err(Unfit::Malformed);
     }
     let reads = parts.iter().filter(|part| matches!(part, Part::Read(_))).count();
     if reads != 0 && reads != parts.len() { Err(Unfit::Malformed) } else { Ok(parts) }
