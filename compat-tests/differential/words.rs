@@ -27,7 +27,7 @@ pub fn masked(word: &[u8], answer: &str, memory: &Memory) -> String {
     // The order of the lines of mntr is that of a hash map.
     let starts = |list: &[&str]| -> String {
         list.iter()
-            .flat_map(|start| answer.lines().filter(|line| line.starts_with(start)))
+            .flat_map(|start| answer.lines().filter(move |line| line.starts_with(start)))
             .map(|line| format!("{line}\n"))
             .collect()
     };
