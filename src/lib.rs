@@ -1,18 +1,23 @@
-//! Oxkeeper: a drop-in replacement for the Apache ZooKeeper server.
+//! Oxkeeper: a drop-in replacement for the Apache ZooKeeper server. The map of the house, and the way of a request:
+//!
+#![doc = include_str!("ARCHITECTURE.md")]
 
 pub mod admin;
 pub mod auth;
 pub mod bench;
 pub mod client;
+pub mod clock;
 pub mod config;
 pub mod engine;
 pub mod jute;
 pub mod metrics;
 pub mod proto;
 pub mod reactor;
-pub mod throttle;
-pub mod tree;
-pub mod clock;
 pub mod server;
 pub mod store;
+pub mod throttle;
+pub mod tree;
 pub mod zab;
+
+#[cfg(test)]
+mod tidy;

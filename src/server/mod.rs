@@ -10,6 +10,9 @@ mod reactor_thread;
 mod snapshots;
 mod words;
 
+#[cfg(test)]
+mod promises;
+
 use crate::auth::Policy;
 use crate::clock::Clock;
 use crate::config::{Config, SnapshotCompression};
