@@ -20,7 +20,6 @@ enum Part<'a> {
 }
 
 impl Part<'_> {
-    /// Java looks at all paths before it judges the first part, and trips over a null one.
     fn has_path(&self) -> bool {
         match self {
             Part::Create(create) => create.path.is_some(),
@@ -46,6 +45,8 @@ impl Engine {
     pub(super) fn multi(&mut self, at: &Txnal<'_>, out: &mut Vec<u8>) -> Result<Result<(), Refusal>, Undecodable> {
         let mut reader = Reader::new(at.request.body, at.request.field_max);
         match decode(&mut reader) {
+            // Java looks at all paths before it judges the first part, and trips over a null one.
+            Ok(parts) if !parts.iter().all(Part::has_path) => Ok(Err(ErrorCode::MARSHALLING_ERROR)),
             Ok(parts) => Ok(self.parts(at, &parts, out)),
             Err(Unfit::Malformed) => Ok(Err(ErrorCode::MARSHALLING_ERROR)),
             Err(Unfit::NullAcl) => Err(Undecodable),
@@ -140,10 +141,6 @@ fn decode<'a>(reader: &mut Reader<'a>) -> Result<Vec<Part<'a>>, Unfit> {
             op => return Err(DecodeError::Type(op.0).into()),
         };
         parts.push(part);
-    }
-    // A null list stops the decoder, a null path only what comes after it.
-    if !parts.iter().all(Part::has_path) {
-        return Err(Unfit::Malformed);
     }
     let reads = parts.iter().filter(|part| matches!(part, Part::Read(_))).count();
     if reads != 0 && reads != parts.len() { Err(Unfit::Malformed) } else { Ok(parts) }
