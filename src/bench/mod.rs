@@ -90,6 +90,14 @@ mod tests {
     }
 
     #[test]
+    fn a_lone_request_under_way_is_waited_for_in_the_read() {
+        let report = against_null(Workload::Get, "get --ops 100 --sessions 1 --depth 1");
+        assert_eq!((report.total.ops, report.connections_lost), (100, 0));
+        let report = against_null(Workload::Get, "get --duration 0.2 --sessions 1 --depth 1");
+        assert!(report.total.ops > 0 && report.clean());
+    }
+
+    #[test]
     fn threads_share_the_sessions() {
         let report = against_null(Workload::Get, "get --ops 100 --sessions 3 --threads 2");
         assert_eq!(report.total.ops, 100);
