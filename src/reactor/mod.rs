@@ -7,11 +7,13 @@
 
 mod connection;
 mod handshake;
+mod listing;
 mod read;
 mod reply;
 mod watches;
 
 pub use connection::{Connection, ConnectionStats, WaitingRead};
+pub use listing::Listings;
 pub use read::{ReadRequest, WatchAction, execute, put_event};
 pub use reply::put_write_reply;
 pub use watches::{Number, WatchKind, WatcherType, Watches};
@@ -221,6 +223,7 @@ pub struct Reactor {
     next_number: Number,
     /// Sums.
     pub stats: ReactorStats,
+    listings: Listings,
     told: Vec<Number>,
     actions: Vec<WatchAction>,
 }
@@ -235,6 +238,7 @@ impl Reactor {
             watches: Watches::default(),
             next_number: 1,
             stats: ReactorStats::default(),
+            listings: Listings::default(),
             told: Vec::new(),
             actions: Vec::new(),
         }
@@ -558,7 +562,8 @@ impl Reactor {
             field_max: self.settings.field_max,
         };
         let mut actions = std::mem::take(&mut self.actions);
-        execute(tree, &self.settings.policy, &request, &mut connection.output, &mut actions);
+        let listings = &mut self.listings;
+        execute(tree, &self.settings.policy, &request, listings, &mut connection.output, &mut actions);
         let latency = connection.replied(op, xid, tree.zxid().0, since_ms, now_ms);
         self.stats.count(latency);
         if !actions.is_empty() {

@@ -2,6 +2,7 @@
 //! one zxid, so that the reactor and the committing thread (for reads that wait in front of a write of their session)
 //! run the same code.
 
+use super::listing::Listings;
 use super::watches::{WatchKind, WatcherType};
 use crate::auth::{self, Policy};
 use crate::jute::{Decode, DecodeError, Encode, List, Reader, Text, put_length, put_text};
@@ -12,7 +13,7 @@ use crate::proto::records::{
 };
 use crate::proto::session::SessionId;
 use crate::proto::{ErrorCode, OpCode};
-use crate::tree::{Node, Tree};
+use crate::tree::{Node, NodeId, Tree};
 
 /// The original's watch tables take a null path like any other; no node ever matches it.
 const NULL_PATH: &str = "\0";
@@ -75,6 +76,7 @@ pub fn execute(
     tree: &Tree,
     policy: &Policy,
     request: &ReadRequest<'_>,
+    listings: &mut Listings,
     out: &mut Vec<u8>,
     actions: &mut Vec<WatchAction>,
 ) {
@@ -83,7 +85,7 @@ pub fn execute(
     let missed = if is_set_watches { replay_missed(tree, request, out, actions) } else { Ok(()) };
     let frame = begin_reply(out, request.xid, tree.zxid().0, ErrorCode::OK);
     let body_at = out.len();
-    let result = missed.and_then(|()| Read { tree, policy, request }.run(out, actions));
+    let result = missed.and_then(|()| Read { tree, policy, request }.run(listings, out, actions));
     if !is_set_watches && matches!(actions.get(before), Some(WatchAction::Find { .. })) {
         out.truncate(frame);
         return;
@@ -156,7 +158,7 @@ impl<'a> Read<'_, 'a> {
         T::decode(&mut Reader::new(self.request.body, self.request.field_max))
     }
 
-    fn run(&self, out: &mut Vec<u8>, actions: &mut Vec<WatchAction>) -> Result<(), Failure> {
+    fn run(&self, listings: &mut Listings, out: &mut Vec<u8>, actions: &mut Vec<WatchAction>) -> Result<(), Failure> {
         match self.request.op {
             OpCode::PING => Ok(()),
             OpCode::EXISTS => {
@@ -178,7 +180,7 @@ impl<'a> Read<'_, 'a> {
             OpCode::GET_DATA => {
                 let PathWatchRequest { path, watch } = self.decode()?;
                 let path = path.ok_or(Failure::Decode)?;
-                let node = self.readable(&path)?;
+                let (_, node) = self.readable(&path)?;
                 GetDataResponse { data: node.data(), stat: self.tree.stat(node) }.encode(out);
                 if watch {
                     actions.push(WatchAction::Add(path.as_ref().into(), WatchKind::Data));
@@ -188,8 +190,8 @@ impl<'a> Read<'_, 'a> {
             op @ (OpCode::GET_CHILDREN | OpCode::GET_CHILDREN2) => {
                 let PathWatchRequest { path, watch } = self.decode()?;
                 let path = path.ok_or(Failure::Decode)?;
-                let node = self.readable(&path)?;
-                self.put_children(node, out);
+                let (id, node) = self.readable(&path)?;
+                listings.put(self.tree, id, node, out);
                 if op == OpCode::GET_CHILDREN2 {
                     self.tree.stat(node).encode(out);
                 }
@@ -210,8 +212,7 @@ impl<'a> Read<'_, 'a> {
             OpCode::GET_ALL_CHILDREN_NUMBER => {
                 let PathRequest { path } = self.decode()?;
                 let path = path.ok_or(Failure::Decode)?;
-                self.readable(&path)?;
-                let id = self.tree.find(&path).ok_or(ErrorCode::NO_NODE)?;
+                let (id, _) = self.readable(&path)?;
                 // By its empty name the root counts itself, under its other name.
                 let count = self.tree.descendant_count(id) + usize::from(path.is_empty());
                 (count as i32).encode(out);
@@ -243,7 +244,7 @@ impl<'a> Read<'_, 'a> {
                 }
                 Ok(())
             }
-            OpCode::MULTI_READ => self.multi_read(out),
+            OpCode::MULTI_READ => self.multi_read(listings, out),
             OpCode::ADD_WATCH => {
                 let PathModeRequest { path, mode } = self.decode()?;
                 let kind = match mode {
@@ -273,10 +274,11 @@ impl<'a> Read<'_, 'a> {
         crate::engine::is_multi_of_writes(self.request.body, self.request.field_max)
     }
 
-    fn readable(&self, path: &str) -> Result<&Node, Failure> {
-        let node = self.tree.get(path).ok_or(ErrorCode::NO_NODE)?;
+    fn readable(&self, path: &str) -> Result<(NodeId, &Node), Failure> {
+        let id = self.tree.find(path).ok_or(ErrorCode::NO_NODE)?;
+        let node = self.tree.node(id);
         self.permit(node, acl::READ)?;
-        Ok(node)
+        Ok((id, node))
     }
 
     fn permit(&self, node: &Node, permission: i32) -> Result<(), ErrorCode> {
@@ -290,15 +292,8 @@ impl<'a> Read<'_, 'a> {
         }
     }
 
-    fn put_children(&self, node: &Node, out: &mut Vec<u8>) {
-        let children = node.children();
-        out.reserve(children.len() * 16);
-        put_length(out, children.len());
-        children.iter().for_each(|id| put_text(out, self.tree.node(*id).name()));
-    }
-
     /// Parts fail one by one; only what is no record of a multi of reads fails as a whole.
-    fn multi_read(&self, out: &mut Vec<u8>) -> Result<(), Failure> {
+    fn multi_read(&self, listings: &mut Listings, out: &mut Vec<u8>) -> Result<(), Failure> {
         let mut reader = Reader::new(self.request.body, self.request.field_max);
         let mut parts = Vec::new();
         loop {
@@ -324,13 +319,13 @@ impl<'a> Read<'_, 'a> {
                 return Err(Failure::Midway);
             };
             match self.readable(&path) {
-                Ok(node) => {
+                Ok((id, node)) => {
                     MultiHeader { op: op.0, done: false, err: 0 }.encode(out);
                     match op {
                         OpCode::GET_DATA => {
                             GetDataResponse { data: node.data(), stat: self.tree.stat(node) }.encode(out);
                         }
-                        _ => self.put_children(node, out),
+                        _ => listings.put(self.tree, id, node, out),
                     }
                 }
                 Err(Failure::Code(code)) => {

@@ -32,7 +32,6 @@ use snapshots::{SnapshotOptions, Snapshotter};
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use words::Words;
 
@@ -146,8 +145,9 @@ impl Server {
                 snapshotter.take()?;
                 store::initialize_done(&RealDisk, &dirs)?;
             }
-            Fresh::No => snapshotter.start(),
-            Fresh::Uninitialized => {}
+            // The next start then has no log to replay. Nothing replayed: nothing new to write.
+            Fresh::No if load_ms.2 > 0 => snapshotter.start(),
+            Fresh::No | Fresh::Uninitialized => {}
         }
 
         let listener = listen(config)?;
@@ -182,16 +182,16 @@ impl Server {
             large: Arc::new(LargeRequests::new(config.large_request_threshold, config.large_request_max_bytes)),
             is_word: crate::admin::four_letter::is_word,
         });
+        let mut listener = Some(listener);
         for id in 0..reactors {
-            let (shared, settings) = (shared.clone(), settings.clone());
+            let (shared, settings, listener) = (shared.clone(), settings.clone(), listener.take());
             thread(format!("reactor-{id}"), move || {
-                if let Err(error) = reactor_thread::run(id, shared, settings) {
+                if let Err(error) = reactor_thread::run(id, shared, settings, listener) {
                     tracing::error!(%error, "a reactor cannot run");
                     std::process::exit(1);
                 }
             })?;
         }
-        start_accepting(listener, shared)?;
         start_ticking(config, pipeline.clone())?;
         start_purging(config, dirs)?;
         tracing::info!(
@@ -369,34 +369,6 @@ fn start_log(
     let (pipeline, view, snapshotter) = (pipeline.clone(), view.clone(), snapshotter.clone());
     let (count, size_kb) = (u64::try_from(config.snap_count).unwrap_or(2), config.snap_size_limit_kb);
     thread("log".into(), move || log_thread::run(&pipeline, log, &view, &snapshotter, count, size_kb))
-}
-
-fn start_accepting(listener: TcpListener, shared: Arc<ReactorShared>) -> Result<(), ServerError> {
-    thread("accept".into(), move || {
-        loop {
-            match listener.accept() {
-                Ok((socket, peer)) => {
-                    // IPv4 clients of a dual-stack socket are IPv4 clients.
-                    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-                    if !shared.limits.admit(peer.ip()) {
-                        tracing::warn!(%peer, "closing: too many connections (maxClientCnxns, maxCnxns)");
-                        let _ = socket2::SockRef::from(&socket).set_linger(Some(Duration::ZERO));
-                        continue;
-                    }
-                    let mailboxes = &shared.pipeline.mailboxes;
-                    let least = mailboxes.iter().min_by_key(|mailbox| mailbox.connections.load(Ordering::Relaxed));
-                    let mailbox = least.expect("there is at least one reactor");
-                    mailbox.connections.fetch_add(1, Ordering::Relaxed);
-                    mailbox.arrive(socket, peer);
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "accept failed");
-                    std::thread::sleep(Duration::from_millis(10));
-                }
-            }
-        }
-    })
-    .map(drop)
 }
 
 /// Expires sessions at each tick, and looks for containers and TTL nodes that are done.

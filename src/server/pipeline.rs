@@ -15,7 +15,9 @@ use crate::proto::acl::Id;
 use crate::proto::session::SessionId;
 use crate::proto::txn::TxnRecord;
 use crate::proto::{ErrorCode, OpCode, Zxid};
-use crate::reactor::{Delivery, Item, ReadRequest, Submission, WaitingRead, Wanted, execute, put_write_reply};
+use crate::reactor::{
+    Delivery, Item, Listings, ReadRequest, Submission, WaitingRead, Wanted, execute, put_write_reply,
+};
 use crate::throttle::{ConnectionThrottle, SessionKind};
 use crate::tree::{Outcome, Tree};
 use crate::zab::{Broadcast, ServerId};
@@ -390,7 +392,9 @@ impl Pipeline {
             field_max: self.field_max,
         };
         let (start, mut actions) = (delivery.bytes.len(), Vec::new());
-        execute(tree, &self.policy, &request, &mut delivery.bytes, &mut actions);
+        // A reactor remembers large listings; here they are rare.
+        let mut listings = Listings::default();
+        execute(tree, &self.policy, &request, &mut listings, &mut delivery.bytes, &mut actions);
         if !actions.is_empty() {
             // Before the changes of this very batch are told: the reactor registers in stream order.
             self.mailboxes[usize::from(connection.reactor)].set_watching(true);

@@ -10,7 +10,7 @@ use hashbrown::HashMap;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,6 +23,8 @@ use tokio::task::{LocalSet, spawn_local};
 const READ_MAX: usize = 64 << 10;
 /// Output capacity that a connection keeps between replies.
 const OUTPUT_KEEP: usize = 512;
+/// Pause after a failed accept: there are no file descriptors, most likely.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 /// How long a connection that ends may take to accept its last bytes.
 const LINGER: Duration = Duration::from_secs(5);
 
@@ -57,7 +59,13 @@ struct Shell {
 }
 
 /// Runs a reactor on this thread for ever.
-pub fn run(id: usize, shared: Arc<ReactorShared>, settings: Arc<Settings>) -> io::Result<()> {
+/// The first one also accepts connections and deals them out.
+pub fn run(
+    id: usize,
+    shared: Arc<ReactorShared>,
+    settings: Arc<Settings>,
+    listener: Option<TcpListener>,
+) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let throttle = settings.throttle;
     let shell = Rc::new(Shell {
@@ -70,6 +78,15 @@ pub fn run(id: usize, shared: Arc<ReactorShared>, settings: Arc<Settings>) -> io
     });
     LocalSet::new().block_on(&runtime, async move {
         spawn_local(shell.clone().sweep());
+        if let Some(listener) = listener {
+            match listener.set_nonblocking(true).and_then(|()| tokio::net::TcpListener::from_std(listener)) {
+                Ok(listener) => drop(spawn_local(shell.clone().accept(listener))),
+                Err(error) => {
+                    tracing::error!(%error, "cannot accept connections");
+                    std::process::exit(1);
+                }
+            }
+        }
         if throttle.max_requests > 0 {
             let stall = Duration::from_millis(u64::try_from(throttle.stall_time_ms).unwrap_or(1).max(1));
             spawn_local(shell.clone().unstall(stall));
@@ -87,11 +104,54 @@ impl Shell {
             mailbox.woken().await;
             let (arrivals, questions) = mailbox.others();
             for (socket, peer) in arrivals {
-                spawn_local(self.clone().serve(socket, peer));
+                match socket.set_nonblocking(true).and_then(|()| TcpStream::from_std(socket)) {
+                    Ok(stream) => drop(spawn_local(self.clone().serve(stream, peer))),
+                    Err(error) => self.turn_away(self.id, peer, &error),
+                }
             }
             self.turn(None);
             questions.into_iter().for_each(|question| question(&mut self.reactor.borrow_mut()));
         }
+    }
+
+    /// Takes new connections, within the limits, and gives each to the reactor with the fewest.
+    async fn accept(self: Rc<Self>, listener: tokio::net::TcpListener) {
+        let mailboxes = &self.shared.pipeline.mailboxes;
+        loop {
+            let (socket, peer) = match listener.accept().await {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "accept failed");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            // IPv4 clients of a dual-stack socket are IPv4 clients.
+            let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+            if !self.shared.limits.admit(peer.ip()) {
+                tracing::warn!(%peer, "closing: too many connections (maxClientCnxns, maxCnxns)");
+                let _ = socket2::SockRef::from(&socket).set_linger(Some(Duration::ZERO));
+                continue;
+            }
+            let fewest = |id: &usize| mailboxes[*id].connections.load(Ordering::Relaxed);
+            let least = (0..mailboxes.len()).min_by_key(fewest).unwrap_or(self.id);
+            mailboxes[least].connections.fetch_add(1, Ordering::Relaxed);
+            if least == self.id {
+                spawn_local(self.clone().serve(socket, peer));
+                continue;
+            }
+            match socket.into_std() {
+                Ok(socket) => mailboxes[least].arrive(socket, peer),
+                Err(error) => self.turn_away(least, peer, &error),
+            }
+        }
+    }
+
+    /// Gives back the place of a connection that was admitted to a reactor and cannot be served.
+    fn turn_away(&self, reactor: usize, peer: SocketAddr, error: &io::Error) {
+        tracing::warn!(%peer, %error, "closing: the socket cannot be served");
+        drop(self.shared.limits.guard(peer.ip()));
+        self.shared.pipeline.mailboxes[reactor].connections.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Lets requests enter that had to wait, once there is room (`request_throttle_stall_time`).
@@ -188,13 +248,14 @@ impl Shell {
         }
     }
 
-    async fn serve(self: Rc<Self>, socket: std::net::TcpStream, peer: SocketAddr) {
+    async fn serve(self: Rc<Self>, stream: TcpStream, peer: SocketAddr) {
         let _admitted = self.shared.limits.guard(peer.ip());
         let mailbox = &self.shared.pipeline.mailboxes[self.id];
-        let Ok(stream) = prepared(socket, self.shared.keep_alive) else {
-            mailbox.connections.fetch_sub(1, Ordering::Relaxed);
-            return;
-        };
+        // A socket that takes no option is closing already, and is seen to be when it is read.
+        let _ = stream.set_nodelay(true);
+        if self.shared.keep_alive {
+            let _ = socket2::SockRef::from(&stream).set_keepalive(true);
+        }
         let number = self.reactor.borrow_mut().open(peer, self.shared.pipeline.clock.now_ms());
         let slot =
             Rc::new(Slot { stream, waker: RefCell::new(None), blocked: Cell::new(false), closing: Cell::new(false) });
@@ -285,13 +346,4 @@ fn wake(slot: &Slot) {
     if let Some(waker) = &*slot.waker.borrow() {
         waker.wake_by_ref();
     }
-}
-
-fn prepared(socket: std::net::TcpStream, keep_alive: bool) -> io::Result<TcpStream> {
-    socket.set_nonblocking(true)?;
-    socket.set_nodelay(true)?;
-    if keep_alive {
-        socket2::SockRef::from(&socket).set_keepalive(true)?;
-    }
-    TcpStream::from_std(socket)
 }
