@@ -78,7 +78,7 @@ fn cases() -> Vec<String> {
 }
 
 /// The folder of a case on a disk of its own, and what is expected of it.
-fn case(name: &str) -> (SimDisk, Dirs, RecoverOptions, Value) {
+pub(super) fn case(name: &str) -> (SimDisk, Dirs, RecoverOptions, Value) {
     let disk = SimDisk::new(0);
     let mut archive = tar::Archive::new(std::io::Cursor::new(unzip(&golden_dir().join(format!("{name}.tar.gz")))));
     let mut data_log_dir = None;

@@ -27,6 +27,7 @@ mod snapshot;
 mod snapshot_tests;
 mod snapshot_writer;
 mod tear;
+mod truncate;
 mod window;
 
 pub use compress::Compression;
@@ -44,6 +45,7 @@ pub use restore::{NodeRefused, Restore, SnapshotNode};
 pub use sim_disk::SimDisk;
 pub use snapshot::{SnapshotSummary, read_snapshot};
 pub use snapshot_writer::{SnapshotWriter, encode_node};
+pub use truncate::{Truncated, truncate};
 
 /// The operator's word that records lost to damage may stay lost; [`RecoverOptions::accept_damage`] carries it.
 pub const ACCEPT_DAMAGE: &str = "txnLog.acceptDamage";

@@ -176,7 +176,8 @@ fn load_snapshot<D: Disk>(
     Err(StoreError::NoValidSnapshot { dir: dirs.snapshots.clone(), tried: text })
 }
 
-fn load<D: Disk>(
+/// Reads one snapshot; the inner error is the file's fault.
+pub(super) fn load<D: Disk>(
     disk: &D,
     dirs: &Dirs,
     name: &SnapshotName,
