@@ -8,7 +8,6 @@ const MNTR: &[&str] = &[
     "zk_znode_count",
     "zk_watch_count",
     "zk_ephemerals_count",
-    "zk_approximate_data_size",
     "zk_num_alive_connections",
     "zk_outstanding_requests",
     "zk_global_sessions",
@@ -37,7 +36,7 @@ pub fn masked(word: &[u8], answer: &str, memory: &Memory) -> String {
         Some(b"conf") => answer
             .lines()
             .filter(|line| {
-                !["clientPort=", "secureClientPort=", "dataDir", "dataLogDir"].iter().any(|key| line.starts_with(key))
+                !["clientPort=", "secureClientPort=", "dataDir", "dataLog"].iter().any(|key| line.starts_with(key))
             })
             .map(|line| format!("{line}\n"))
             .collect(),
