@@ -89,6 +89,9 @@ impl Pair {
         while first < requests.len() {
             let piece = first_piece(&requests[first..]);
             self.connect(client)?;
+            if piece[0].alone && piece[0].closes {
+                self.settle(client)?;
+            }
             let zxid = self.last_zxid();
             let mut bytes = vec![];
             encode(piece, zxid, &mut bytes);
@@ -164,8 +167,24 @@ impl Pair {
         Ok(())
     }
 
-    fn garbage(&mut self, client: usize, bytes: &[u8]) -> Outcome {
+    /// Waits until a client has heard everything that happened so far: what waits in an output buffer when a
+    /// connection is closed from the other end may or may not arrive.
+    fn settle(&mut self, client: usize) -> Outcome {
         self.connect(client)?;
+        let ping = [Request { xid: -2, op: 11, body: vec![], relative_zxid: None, alone: true, closes: false }];
+        let mut bytes = vec![];
+        encode(&ping, 0, &mut bytes);
+        for side in &mut self.sides {
+            if let Some(socket) = &mut side.clients[client].socket {
+                socket.send(&bytes);
+            }
+        }
+        let heard = self.collect(client, 0, &ping);
+        self.judge(&format!("client {client}"), &ping, heard)
+    }
+
+    fn garbage(&mut self, client: usize, bytes: &[u8]) -> Outcome {
+        self.settle(client)?;
         self.count("garbage");
         let mut heard = [vec![], vec![]];
         for (side, items) in self.sides.iter_mut().zip(&mut heard) {
@@ -177,7 +196,7 @@ impl Pair {
     }
 
     fn resume(&mut self, client: usize, password: Password, connect: &Connect, requests: &[Request]) -> Outcome {
-        self.connect(client)?;
+        self.settle(client)?;
         self.count("resumes");
         let zxid = self.last_zxid();
         let mut heard = [vec![], vec![]];
