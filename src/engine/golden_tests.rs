@@ -9,7 +9,7 @@ use crate::proto::acl::Acl;
 use crate::store::golden_tests::{Dump, DumpNode, check_all};
 use crate::tree::{NodeId, OwnerRules, Tree, Walk};
 
-fn dump(mut replay: Replay) -> Dump {
+pub(super) fn dump(mut replay: Replay) -> Dump {
     let tree = &mut replay.tree;
     assert_eq!(tree.restore_done(), Vec::<String>::new(), "every access list is known in the end");
     assert_eq!(tree.digest(), tree.digest_from_scratch());

@@ -4,6 +4,8 @@
 
 #[cfg(test)]
 mod golden_tests;
+#[cfg(test)]
+mod model_tests;
 mod outstanding;
 mod prepare;
 mod reaper;

@@ -132,7 +132,7 @@ pub(crate) struct Dump {
 
 impl Dump {
     /// In the words of the expectations.
-    fn describe(&self) -> Value {
+    pub(crate) fn describe(&self) -> Value {
         let nodes = self.nodes.iter().map(|(path, node)| {
             let data = match &node.data {
                 None => Value::Null,
@@ -167,7 +167,8 @@ impl Dump {
     }
 }
 
-fn dump(tree: &NaiveTree) -> Dump {
+/// The model, in these terms.
+pub(crate) fn dump_naive(tree: &NaiveTree) -> Dump {
     let node = |(path, node): (&String, &naive_tree::Node)| {
         let children = tree.children[path].len() as i32;
         (path.clone(), DumpNode { data: node.data.clone(), acl: node.acl.clone(), stat: node.stat, children })
@@ -264,7 +265,7 @@ pub(crate) fn check_all<R: Restore>(
 
 #[test]
 fn golden_folders_load_as_the_original_loads_them() {
-    check_all(|large| NaiveTree::new(if large { 200 } else { 1 }), |tree| dump(&tree), |_, _| {});
+    check_all(|large| NaiveTree::new(if large { 200 } else { 1 }), |tree| dump_naive(&tree), |_, _| {});
 }
 
 #[test]
@@ -300,7 +301,7 @@ fn accepted_damage_loads_what_the_original_loads() {
         options.read.accept_damage = true;
         let mut tree = NaiveTree::new(1);
         let recovered = recover(&disk, &dirs, &options, &mut tree).unwrap();
-        assert_eq!(differences(&expected, &dump(&tree), &recovered), Vec::<String>::new(), "{name}");
+        assert_eq!(differences(&expected, &dump_naive(&tree), &recovered), Vec::<String>::new(), "{name}");
         assert_eq!(recovered.ends.len(), 1, "{name}: what was lost is told");
         assert!(!recovered.ends[0].unsynced, "{name}");
     }

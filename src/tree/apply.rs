@@ -308,8 +308,9 @@ impl Tree {
 
     fn recount_quota(&mut self, prefix: &str) {
         let stats = format!("{}{prefix}/{}", path::QUOTA, path::QUOTA_STATS);
-        let (Some(id), Some(top)) = (self.find(&stats), self.find(prefix)) else { return };
-        let (mut count, mut bytes, mut stack) = (0, 0, vec![top]);
+        let Some(id) = self.find(&stats) else { return };
+        // A quota may stand for a node that is not there (any more): that counts nothing.
+        let (mut count, mut bytes, mut stack) = (0, 0, Vec::from_iter(self.find(prefix)));
         while let Some(id) = stack.pop() {
             let node = self.node(id);
             count += 1;
