@@ -406,3 +406,51 @@ fn an_expired_session_takes_its_ephemerals_and_its_connection_along() {
     assert_eq!(xids(&world.replies(b)), [-1]);
     assert!(world.closed.contains(&(0, a.number)));
 }
+
+#[test]
+fn closing_a_session_spares_a_node_that_another_made_anew_in_flight() {
+    let mut world = World::new();
+    let (a, b) = (world.connect(0), world.connect(1));
+    world.create(a, 1, "/e", 1);
+    world.create(a, 2, "/f", 1);
+    world.settle();
+    world.send(b, 1, OpCode::DELETE, &PathVersionRequest { path: Some("/e".into()), version: -1 });
+    world.create(b, 2, "/e", 0);
+    world.send(a, 3, OpCode::CLOSE_SESSION, &Raw(Vec::new()));
+    world.settle();
+    world.pipeline.gate.read(|tree| {
+        assert!(tree.get("/e").is_some() && tree.get("/f").is_none());
+        assert_eq!(tree.digest(), tree.digest_from_scratch());
+    });
+}
+
+#[test]
+fn digests_prepared_ahead_are_those_of_the_tree_also_through_failed_multis() {
+    let mut world = World::new();
+    let a = world.connect(0);
+    let part = |op: OpCode, record: &dyn Fn(&mut Vec<u8>), body: &mut Vec<u8>| {
+        MultiHeader { op: op.0, done: false, err: -1 }.encode(body);
+        record(body);
+    };
+    world.create(a, 1, "/a", 0);
+    world.create(a, 2, "/a/s", 2);
+    world.create(a, 3, "/zookeeper/x", 0);
+    let mut body = Vec::new();
+    part(OpCode::CREATE, &|out| create_request("/a/b", 1).encode(out), &mut body);
+    part(OpCode::DELETE, &|out| PathVersionRequest { path: Some("/a/b".into()), version: 5 }.encode(out), &mut body);
+    MULTI_END.encode(&mut body);
+    world.send(a, 4, OpCode::MULTI, &Raw(body));
+    world.set(a, 5, "/", b"root");
+    world.create(a, 6, "/a/b", 1);
+    world.send(a, 7, OpCode::CLOSE_SESSION, &Raw(Vec::new()));
+    let batch = world.pipeline.next_batch(Duration::ZERO).unwrap();
+    let mut replayed = Tree::new(OwnerRules { extended_types: true, emulate_353: false }, true);
+    for (zxid, record) in &batch {
+        let record = crate::proto::txn::TxnRecord::decode(record).unwrap();
+        replayed.apply(&record.header, &record.txn, None);
+        if let Some(digest) = record.digest {
+            assert_eq!(digest.tree_digest as u64, replayed.digest(), "after {zxid}");
+        }
+    }
+    assert!(batch.iter().any(|(_, record)| crate::proto::txn::TxnRecord::decode(record).unwrap().digest.is_none()));
+}

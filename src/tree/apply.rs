@@ -256,7 +256,9 @@ impl Tree {
     /// Replaces data and stat of a node, with index, digest and sizes in step.
     fn store_data(&mut self, id: NodeId, full: &str, data: Option<&[u8]>, touch: impl FnOnce(&mut StatPersisted)) {
         self.sub_digest(full, id);
-        let crc = if self.digest_enabled { digest::content_crc(full, data) } else { 0 };
+        // The root has two names, and counts by the empty one only.
+        let counted = if id == NodeId::ROOT { "" } else { full };
+        let crc = if self.digest_enabled { digest::content_crc(counted, data) } else { 0 };
         let node = self.pages.get_mut(id);
         let before = node.data_len() as u64;
         match (&mut node.data, data) {

@@ -23,10 +23,10 @@ impl Engine {
         let session = at.request.session;
         let mut owned: BTreeSet<String> = at.tree.ephemerals(session).map(|id| at.tree.path(id)).collect();
         for (path, owner) in self.outstanding.owners() {
-            match owner {
-                Some(owner) if owner == session => drop(owned.insert(path.to_owned())),
-                Some(_) => {}
-                None => drop(owned.remove(path)),
+            // Deleted, or deleted and made anew by somebody else: not this session's any more.
+            match owner == Some(session) {
+                true => drop(owned.insert(path.to_owned())),
+                false => drop(owned.remove(path)),
             }
         }
         owned.iter().for_each(|path| self.put_deleted(at, path));
