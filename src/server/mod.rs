@@ -96,7 +96,9 @@ impl Server {
         let owners =
             OwnerRules { extended_types: config.extended_types_enabled, emulate_353: config.emulate_353_ttl_nodes };
         let dirs = Dirs::new(&config.data_dir, Some(&config.data_log_dir));
-        let (mut tree, fresh, load_ms) = load(config, &dirs, owners)?;
+        let frame_max = usize::try_from(config.jute_max_buffer).unwrap_or(0);
+        let field_max = frame_max.saturating_add(usize::try_from(config.jute_extra_size).unwrap_or(0));
+        let (mut tree, fresh, load_ms) = load(config, &dirs, owners, field_max)?;
 
         for session in tree.orphaned_sessions() {
             tracing::info!(
@@ -121,8 +123,6 @@ impl Server {
         };
         let zxid = tree.zxid();
         let engine = Engine::new(rules, sessions, &tree);
-        let frame_max = usize::try_from(config.jute_max_buffer).unwrap_or(0);
-        let field_max = frame_max.saturating_add(usize::try_from(config.jute_extra_size).unwrap_or(0));
         let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
         // One core is left to the log and what else runs beside the reactors.
         let reactors = cores.saturating_sub(1).clamp(1, 64);
@@ -279,12 +279,15 @@ fn policy_of(config: &Config) -> Result<Policy, ServerError> {
 /// Loading the snapshot, replaying the log (both ms), transactions replayed.
 type LoadTimes = (i64, i64, i64);
 
-fn load(config: &Config, dirs: &Dirs, owners: OwnerRules) -> Result<(Tree, Fresh, LoadTimes), ServerError> {
+fn load(config: &Config, dirs: &Dirs, owners: OwnerRules, field_max: usize) -> Result<(Tree, Fresh, LoadTimes), ServerError> {
     let options = store::RecoverOptions {
         autocreate_dirs: config.datadir_autocreate,
         autocreate_db: config.db_autocreate,
         trust_empty: config.snapshot_trust_empty,
-        ..store::RecoverOptions::default()
+        read: store::ReadOptions {
+            body_max: field_max,
+            accept_damage: config.accept_damage,
+        },
     };
     let mut replay = Replay::new(Tree::new(owners, config.digest_enabled));
     let recovered = store::recover(&RealDisk, dirs, &options, &mut replay)?;

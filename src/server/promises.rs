@@ -442,7 +442,8 @@ fn digests_prepared_ahead_are_those_of_the_tree_also_through_failed_multis() {
     world.send(a, 4, OpCode::MULTI, &Raw(body));
     world.set(a, 5, "/", b"root");
     world.create(a, 6, "/a/b", 1);
-    world.send(a, 7, OpCode::CLOSE_SESSION, &Raw(Vec::new()));
+    world.create(a, 7, "/missing/x", 0);
+    world.send(a, 8, OpCode::CLOSE_SESSION, &Raw(Vec::new()));
     let batch = world.pipeline.next_batch(Duration::ZERO).unwrap();
     let mut replayed = Tree::new(OwnerRules { extended_types: true, emulate_353: false }, true);
     for (zxid, record) in &batch {
