@@ -220,9 +220,9 @@ config_keys! {
         ChoiceOrDefault(SnapshotCompression::WORDS), "", Now).otherwise("none"),
         "How snapshots are compressed.";
     snapshot_trust_empty: bool = Key::prop("snapshot.trust.empty", Truth, "false", Now),
-        "Whether logs without any snapshot are trusted;
+        "Whether logs without any snapshot are trusted; for folders of very old versions only.";
     accept_damage: bool = Key::prop("txnLog.acceptDamage", Truth, "false", Now),
-        "Whether to start although records behind a damaged one in a log are lost; for one start, after a backup."; for folders of very old versions only.";
+        "Whether to start although records behind a damaged one in a log are lost; for one start, after a backup.";
     digest_enabled: bool = Key::prop("digest.enabled", Truth, "true", Now),
         "Whether a digest of the tree is kept and compared.";
     serialize_last_processed_zxid_enabled: bool = Key::prop("serializeLastProcessedZxid.enabled", Truth, "true", Now),

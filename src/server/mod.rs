@@ -279,15 +279,17 @@ fn policy_of(config: &Config) -> Result<Policy, ServerError> {
 /// Loading the snapshot, replaying the log (both ms), transactions replayed.
 type LoadTimes = (i64, i64, i64);
 
-fn load(config: &Config, dirs: &Dirs, owners: OwnerRules, field_max: usize) -> Result<(Tree, Fresh, LoadTimes), ServerError> {
+fn load(
+    config: &Config,
+    dirs: &Dirs,
+    owners: OwnerRules,
+    field_max: usize,
+) -> Result<(Tree, Fresh, LoadTimes), ServerError> {
     let options = store::RecoverOptions {
         autocreate_dirs: config.datadir_autocreate,
         autocreate_db: config.db_autocreate,
         trust_empty: config.snapshot_trust_empty,
-        read: store::ReadOptions {
-            body_max: field_max,
-            accept_damage: config.accept_damage,
-        },
+        read: store::ReadOptions { body_max: field_max, accept_damage: config.accept_damage },
     };
     let mut replay = Replay::new(Tree::new(owners, config.digest_enabled));
     let recovered = store::recover(&RealDisk, dirs, &options, &mut replay)?;
