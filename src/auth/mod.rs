@@ -207,25 +207,9 @@ impl Policy {
         if sent.is_empty() {
             return Err(ErrorCode::INVALID_ACL);
         }
-        let mut seen = HashSet::with_capacity(sent.len());
         let mut fixed = Vec::with_capacity(sent.len());
         let mut expansion = Expansion { ids: self.proven(ids), bytes_left: EXPANSION_BYTES_MAX };
-        // Java finds duplicates by comparing with what it has kept, field by field, and falls over the null it meets there.
-        let mut compared = HashSet::with_capacity(sent.len());
-        for entry in sent {
-            let (perms, scheme, id) = (entry.perms, entry.scheme.as_deref(), entry.id.as_deref());
-            let stumbles = match (scheme, id) {
-                (None, _) => compared.contains(&(perms, None)),
-                (scheme, None) => compared.contains(&(perms, scheme)),
-                _ => false,
-            };
-            if stumbles {
-                return Err(ErrorCode::MARSHALLING_ERROR);
-            }
-            compared.extend([(perms, None), (perms, scheme)]);
-            if !seen.insert((perms, scheme, id)) {
-                continue;
-            }
+        for entry in without_duplicates(sent)? {
             let Some(scheme) = entry.scheme.as_deref() else { return Err(ErrorCode::INVALID_ACL) };
             match scheme {
                 "auth" => expansion.expand(entry.perms, &mut fixed)?,
@@ -387,4 +371,27 @@ impl Expansion<'_> {
         fixed.extend(self.ids.iter().map(|id| Acl { perms, id: (*id).clone() }));
         Ok(())
     }
+}
+
+/// The entries that differ from all before them. Java compares each with those it has kept, field by field, before it judges
+/// any, and falls over the null it meets there.
+fn without_duplicates<'s, 'a>(sent: &'s [AclEntry<'a>]) -> Result<Vec<&'s AclEntry<'a>>, ErrorCode> {
+    let mut kept = Vec::with_capacity(sent.len());
+    let (mut seen, mut compared) = (HashSet::with_capacity(sent.len()), HashSet::with_capacity(sent.len()));
+    for entry in sent {
+        let (perms, scheme, id) = (entry.perms, entry.scheme.as_deref(), entry.id.as_deref());
+        let stumbles = match (scheme, id) {
+            (None, _) => compared.contains(&(perms, None)),
+            (scheme, None) => compared.contains(&(perms, scheme)),
+            _ => false,
+        };
+        if stumbles {
+            return Err(ErrorCode::MARSHALLING_ERROR);
+        }
+        compared.extend([(perms, None), (perms, scheme)]);
+        if seen.insert((perms, scheme, id)) {
+            kept.push(entry);
+        }
+    }
+    Ok(kept)
 }

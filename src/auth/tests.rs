@@ -369,3 +369,24 @@ proptest! {
         prop_assert!(!policy.permits(Some(&list), WRITE, &ids[..1]));
     }
 }
+
+#[test]
+fn duplicates_are_looked_for_before_anything_is_judged_and_nulls_break_that() {
+    let policy = Policy::default();
+    let entry = |perms, scheme: Option<&'static str>, id: Option<&'static str>| AclEntry {
+        perms,
+        scheme: scheme.map(Into::into),
+        id: id.map(Into::into),
+    };
+    let judged = |entries: &[AclEntry<'static>]| policy.fix_acl(&Some(entries.to_vec()), &[]);
+    let broken = Err(ErrorCode::MARSHALLING_ERROR);
+    assert_eq!(judged(&[entry(4, Some("digest"), Some("a:")), entry(4, Some("digest"), None)]), broken);
+    assert_eq!(judged(&[entry(31, Some("digest"), Some("a")), entry(31, None, Some("x"))]), broken);
+    assert_eq!(judged(&[entry(31, Some("ip"), Some("localhost")), entry(31, Some("ip"), None)]), broken);
+    assert_eq!(
+        judged(&[entry(4, Some("digest"), Some("a:")), entry(5, Some("digest"), None)]),
+        Err(ErrorCode::INVALID_ACL)
+    );
+    let open = entry(31, Some("world"), Some("anyone"));
+    assert_eq!(judged(&[open.clone(), open]).map(|list| list.len()), Ok(1));
+}

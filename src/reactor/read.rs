@@ -15,8 +15,8 @@ use crate::proto::session::SessionId;
 use crate::proto::{ErrorCode, OpCode};
 use crate::tree::{Node, NodeId, Tree};
 
-/// The original's watch tables take a null path like any other; no node ever matches it.
-const NULL_PATH: &str = "\0";
+/// The original's watch tables take a null path like any other; no node ever matches it. A text that nobody sends.
+const NULL_PATH: &str = "\u{0}\u{fffe}null";
 
 /// Java's `trim`: everything up to the blank goes, control characters included.
 fn trimmed(text: &str) -> &str {
