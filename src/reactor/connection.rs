@@ -103,6 +103,8 @@ pub struct Connection {
     pub(super) input: Vec<u8>,
     pub(super) output: Vec<u8>,
     pub(super) heard_ms: i64,
+    /// The input was left with frames in it, because the connection had to be held back.
+    pub(super) held_back: bool,
     /// Since when the next request waits for the entry to clear.
     pub(super) stalled_ms: Option<i64>,
     pub(super) stats: ConnectionStats,
@@ -122,6 +124,7 @@ impl Connection {
             input: Vec::new(),
             output: Vec::new(),
             heard_ms: now_ms,
+            held_back: false,
             stalled_ms: None,
             stats: ConnectionStats { established_ms: now_ms, last_cxid: -1, ..ConnectionStats::default() },
         }

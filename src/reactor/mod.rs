@@ -311,6 +311,11 @@ impl Reactor {
         connection.is_some_and(|connection| connection.stalled_ms.is_none() && self.may_go_on(connection, load))
     }
 
+    /// Whether a connection was held back with requests in its input, and may go on now without a byte from its socket.
+    pub fn can_resume(&self, number: Number, load: usize) -> bool {
+        self.wants_input(number, load) && self.connections.get(&number).is_some_and(|connection| connection.held_back)
+    }
+
     /// Connections whose next request waits for the entry to clear (`request_throttle_max_requests`).
     pub fn stalled(&self) -> Vec<Number> {
         let stalled = self.connections.iter().filter(|(_, connection)| connection.stalled_ms.is_some());
@@ -438,10 +443,14 @@ impl Reactor {
         turn: &mut Turn,
     ) -> usize {
         let mut used = 0;
-        while let Some(connection) = self.connections.get(&number)
-            && self.may_go_on(connection, load)
-            && let Some(connection) = self.connections.get_mut(&number)
-        {
+        while used < bytes.len() {
+            let Some(connection) = self.connections.get(&number) else { break };
+            let held_back = !self.may_go_on(connection, load);
+            let Some(connection) = self.connections.get_mut(&number) else { break };
+            connection.held_back = held_back;
+            if held_back {
+                break;
+            }
             let rest = &bytes[used..];
             let Some((head, body)) = rest.split_first_chunk::<4>() else { break };
             if matches!(connection.state, State::Fresh) && (self.settings.is_word)(*head) {

@@ -390,6 +390,31 @@ fn bounded_a_client_that_does_not_read_is_not_read_either() {
 }
 
 #[test]
+fn bounded_requests_held_back_behind_a_large_reply_go_on_once_it_is_sent() {
+    let mut world = World::new();
+    let a = world.connect(0);
+    world.create(a, 1, "/a", 0);
+    world.set(a, 2, "/a", &[7; 200_000]);
+    world.settle();
+    world.replies(a);
+    // Both come in one read: the second is held back, and the socket will say no more.
+    let mut bytes = Vec::new();
+    for xid in [3, 4] {
+        let mut body = RequestHeader { xid, op: OpCode::GET_DATA.0 }.to_bytes();
+        PathWatchRequest { path: Some("/a".into()), watch: false }.encode(&mut body);
+        (body.len() as i32).encode(&mut bytes);
+        bytes.extend_from_slice(&body);
+    }
+    world.turn(0, Some((a.number, &bytes)));
+    assert!(!world.reactors[0].can_resume(a.number, 0));
+    assert_eq!(xids(&world.replies(a)), [3]);
+    assert!(world.reactors[0].can_resume(a.number, 0), "the shell must be told to go on");
+    world.turn(0, Some((a.number, &[])));
+    assert_eq!(xids(&world.replies(a)), [4]);
+    assert!(!world.reactors[0].can_resume(a.number, 0));
+}
+
+#[test]
 fn an_expired_session_takes_its_ephemerals_and_its_connection_along() {
     let mut world = World::new();
     let (a, b) = (world.connect(0), world.connect(1));

@@ -284,7 +284,11 @@ impl Shell {
                 if slot.blocked.get() && slot.stream.poll_write_ready(context).is_ready() {
                     return Poll::Ready(Ready::Write);
                 }
-                let wants = self.reactor.borrow().wants_input(number, self.shared.pipeline.outstanding());
+                let load = self.shared.pipeline.outstanding();
+                if !slot.blocked.get() && self.reactor.borrow().can_resume(number, load) {
+                    return Poll::Ready(Ready::Resume);
+                }
+                let wants = self.reactor.borrow().wants_input(number, load);
                 if wants && slot.stream.poll_read_ready(context).is_ready() {
                     return Poll::Ready(Ready::Read);
                 }
@@ -292,11 +296,9 @@ impl Shell {
             });
             match ready.await {
                 Ready::Close => break,
-                Ready::Write => {
-                    self.flush(number, slot);
-                    // Requests may have waited for the output to drain.
-                    self.turn(Some((number, &[])));
-                }
+                Ready::Write => self.flush(number, slot),
+                // The output has drained, and requests were waiting for that.
+                Ready::Resume => self.turn(Some((number, &[]))),
                 Ready::Read => {
                     let mut buffer = self.buffer.take();
                     let end = match slot.stream.try_read(&mut buffer) {
@@ -338,6 +340,7 @@ impl Shell {
 
 enum Ready {
     Read,
+    Resume,
     Write,
     Close,
 }
