@@ -77,7 +77,8 @@ public final class Matrix {
         try (Client setup = new Client("setup")) {
             setup.zk.create(root, null, OPEN, CreateMode.PERSISTENT, stat);
         }
-        Transcript.section(name, stat.getCzxid());
+        // How often the server tries to remove a container is its own business, and each try takes a zxid.
+        Transcript.section(name, name.equals("containers") ? 0 : stat.getCzxid());
         story.tell(root);
     }
 

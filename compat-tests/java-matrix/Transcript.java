@@ -21,6 +21,7 @@ final class Transcript {
     private Transcript() {
     }
 
+    /** A section whose base is 0 tells no zxids. */
     static void section(String title, long zxid) {
         base = zxid;
         line("");
@@ -33,7 +34,7 @@ final class Transcript {
     }
 
     static String zxid(long zxid) {
-        return zxid <= 0 ? Long.toString(zxid) : zxid < base ? "earlier" : "+" + (zxid - base);
+        return zxid <= 0 ? Long.toString(zxid) : base == 0 ? "any" : zxid < base ? "earlier" : "+" + (zxid - base);
     }
 
     static synchronized void nameSession(long id, String name) {
