@@ -30,7 +30,7 @@ mod tear;
 mod truncate;
 mod window;
 
-pub use compress::Compression;
+pub use compress::{Compression, Decompress};
 pub use dirs::{Dirs, LogName, SnapshotName};
 pub use disk::{Disk, DiskFile};
 pub use epoch::{EpochFile, Epochs, read_epoch, settle_epochs, write_epoch};
