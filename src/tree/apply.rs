@@ -4,6 +4,7 @@
 
 use super::node::{CONTAINER_OWNER, NodeId, TTL_OWNER};
 use super::{AclId, Audience, Change, ChangeKind, Quota, Tree, digest};
+use super::quota::counted;
 use crate::proto::acl::Acl;
 use crate::proto::records::{Stat, StatPersisted};
 use crate::proto::txn::{CreateKind, CreateTxn, Txn, TxnHeader};
@@ -301,11 +302,9 @@ impl Tree {
         let Some(prefix) = self.quotas.prefix_of(full) else { return };
         let stats = format!("{}{prefix}/{}", path::QUOTA, path::QUOTA_STATS);
         let Some(id) = self.find(&stats) else { return };
-        let mut usage = Quota::parse(self.node(id).data().unwrap_or_default());
-        usage.count += count;
-        usage.bytes += bytes;
+        let text = counted(self.node(id).data().unwrap_or_default(), count, bytes);
         // In place: no transaction, so neither version nor mzxid move and no watch fires.
-        self.store_data(id, &stats, Some(usage.text().as_bytes()), |_| {});
+        self.store_data(id, &stats, Some(text.as_bytes()), |_| {});
     }
 
     fn recount_quota(&mut self, prefix: &str) {

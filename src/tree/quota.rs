@@ -49,6 +49,25 @@ impl Quota {
     }
 }
 
+/// The text of statistics after a change of so many nodes and bytes. The original keeps whatever else the text holds,
+/// in its order.
+pub(super) fn counted(text: &[u8], count: i64, bytes: i64) -> String {
+    let usage = Quota::parse(text);
+    let mut counted = format!("count={},bytes={}", usage.count + count, usage.bytes + bytes);
+    let text = String::from_utf8_lossy(text);
+    let rest = text.split([',', ';']).filter_map(|word| {
+        let mut parts = word.split('=');
+        let (key, value) = (parts.next()?, parts.next()?.trim().parse::<i64>().ok()?);
+        (!matches!(key, "count" | "bytes")).then_some((key, value))
+    });
+    let mut separator = "=;";
+    for (key, value) in rest {
+        let _ = write!(counted, "{separator}{key}={value}");
+        separator = ";";
+    }
+    counted
+}
+
 /// The limit that a change would break.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exceeded {
@@ -112,6 +131,17 @@ mod tests {
         assert_eq!(quota.text(), "count=3,bytes=5=;byteHardLimit=-1;countHardLimit=10");
         assert_eq!(Quota::parse(quota.text().as_bytes()), quota);
         assert_eq!(Quota { count_hard_limit: -1, ..quota }.text(), "count=3,bytes=5");
+    }
+
+    #[test]
+    fn statistics_keep_what_else_their_text_holds() {
+        assert_eq!(counted(b"count=3,bytes=5", 1, 2), "count=4,bytes=7");
+        assert_eq!(counted(b"countHardLimit=3", 1, 2), "count=0,bytes=1=;countHardLimit=3");
+        assert_eq!(
+            counted(b"count=3,bytes=5=;byteHardLimit=-1;countHardLimit=-1", 0, 1),
+            "count=3,bytes=6=;byteHardLimit=-1;countHardLimit=-1"
+        );
+        assert_eq!(counted(b" count=3,bytes=5,x=7", 1, 2), "count=0,bytes=7=; count=3;x=7");
     }
 
     #[test]
