@@ -8,11 +8,14 @@ use clap::{Parser, ValueEnum};
 use oxkeeper::bench::{Args, Report, Workload, measure};
 use oxkeeper::client::{Client, CreateMode, Error, Event, Events, Op, OpResult, Options, WatchMode};
 use oxkeeper::config::{Config, SystemProperties};
-use oxkeeper::proto::ErrorCode;
+use oxkeeper::jute::Encode;
 use oxkeeper::proto::acl::Acl;
+use oxkeeper::proto::records::PathWatchRequest;
+use oxkeeper::proto::{ErrorCode, OpCode};
 use oxkeeper::server::Server;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 /// A server on a free port, with a data directory of its own.
 struct Fixture {
@@ -102,6 +105,23 @@ fn snapshots_are_seen_while_they_are_written() {
     let snapshots = report.more["snapshots"].as_u64().unwrap();
     assert!(snapshots >= 1, "{}", report.table());
     assert!(report.classes["during snapshot"].ops > 0, "{}", report.table());
+}
+
+#[test]
+fn answers_of_more_than_the_output_limit_all_come() {
+    let fixture = Fixture::start("");
+    fixture.client(async |client, _| {
+        client.create("/large", &[7; 2000], &Acl::open_unsafe(), CreateMode::Persistent).await.unwrap();
+        let mut pending = Vec::new();
+        for _ in 0..1000 {
+            let body = PathWatchRequest { path: Some("/large".into()), watch: false }.to_bytes();
+            pending.push(client.send(OpCode::GET_DATA, body).await.unwrap());
+        }
+        for reply in pending {
+            let reply = tokio::time::timeout(Duration::from_secs(20), reply.reply()).await;
+            assert_eq!(reply.expect("no answer: the server forgot what it had read").unwrap().body.len(), 2072);
+        }
+    });
 }
 
 #[test]
