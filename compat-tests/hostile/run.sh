@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Strangers, liars, the slow and the dying: hostile.py and lifecycle.py against the server under test.
+#   HOSTILE_CONNECTIONS  slow readers and half-open handshakes at a time (default 10000, or what `ulimit -Hn` allows)
+. "$(dirname "$0")/../lib/common.sh"
+begin hostile 1200
+command="${SERVER_CMD:-$LIB/java-server}"
+export TMPDIR="$WORK"
+for part in hostile lifecycle; do
+    more=()
+    [ $part = hostile ] && more=(--connections "${HOSTILE_CONNECTIONS:-10000}")
+    limited 1100 python3 "$COMPAT/hostile/$part.py" --server "$command" "${more[@]}" >"$WORK/$part.log" 2>"$WORK/$part.err"
+    while read -r verdict name rest; do
+        case "$verdict" in
+            PASS) pass "$name" "$rest" ;;
+            FAIL) fail "$name" "$rest" ;;
+        esac
+    done <"$WORK/$part.log"
+    tail -n 1 "$WORK/$part.log" | grep -q '^[0-9]* passed' || fail "$part" "ended early: $(tail -n 2 "$WORK/$part.err")"
+done
