@@ -124,9 +124,11 @@ pub fn powercut(args: &Args, seed: u64) -> Result<String, String> {
     Ok(format!("rounds={} {}", args.rounds, campaign.summary()))
 }
 
+type Case = fn(&Args, u64) -> Result<String, String>;
+
 /// Everything that a disk can refuse.
 pub fn diskfull(args: &Args, seed: u64) -> Vec<(String, Result<String, String>)> {
-    let cases: [(&str, fn(&Args, u64) -> Result<String, String>); 3] =
+    let cases: [(&str, Case); 3] =
         [("diskfull-log", full_log), ("diskfull-snapshots", full_snapshots), ("fsync-error", failing_sync)];
     cases.into_iter().map(|(name, case)| (name.to_owned(), case(args, seed))).collect()
 }

@@ -192,8 +192,7 @@ impl Worker {
         let session = self.session.map_or(0, |session| session.id);
         let mut model = self.model.clone();
         let (mut first, mut applied) = (None, 0);
-        loop {
-            let Err(why) = compare(&model, &self.root, dump) else { break };
+        while let Err(why) = compare(&model, &self.root, dump) {
             first.get_or_insert(why);
             let Some(action) = self.unknown.get(applied) else {
                 return Err(format!(
@@ -276,9 +275,9 @@ pub fn open_and_close(
         wire.put(1, op, &body);
         wire.put(2, OpCode::CLOSE_SESSION, &[]);
         let session = wire.session;
-        let answered = wire.flush().is_ok() && wire.take().is_ok() && wire.take().is_ok();
-        if answered {
-            closed.push((session, path));
+        let answers = wire.flush().and_then(|()| Ok((wire.take()?.header, wire.take()?.header)));
+        if let Ok((made, ended)) = answers {
+            closed.push((session, format!("{path} (made {made:?}, ended {ended:?})")));
         } else {
             unknown.push(path);
             break;
