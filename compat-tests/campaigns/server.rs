@@ -124,6 +124,11 @@ impl Process {
         Ok(())
     }
 
+    /// SIGSTOP: it does nothing more, until it is killed.
+    pub fn pause(&self) {
+        let _ = Command::new("kill").args(["-STOP", &self.child.id().to_string()]).status();
+    }
+
     /// SIGKILL.
     pub fn kill(mut self) {
         let _ = self.child.kill();
