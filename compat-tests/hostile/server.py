@@ -45,7 +45,11 @@ class Server:
                 env={**os.environ, "SERVER_JVMFLAGS": flags},
             )
         if wait:
-            self.await_serving()
+            try:
+                self.await_serving()
+            except BaseException:
+                self.__exit__()
+                raise
 
     def __enter__(self):
         return self
