@@ -3,8 +3,8 @@
 //! (`org.apache.zookeeper.server.DataTree.processTxn`).
 
 use super::node::{CONTAINER_OWNER, NodeId, TTL_OWNER};
-use super::{AclId, Audience, Change, ChangeKind, Quota, Tree, digest};
 use super::quota::counted;
+use super::{AclId, Audience, Change, ChangeKind, Quota, Tree, digest};
 use crate::proto::acl::Acl;
 use crate::proto::records::{Stat, StatPersisted};
 use crate::proto::txn::{CreateKind, CreateTxn, Txn, TxnHeader};
