@@ -127,6 +127,7 @@ fn item(item: &Item, requests: &[Request]) -> String {
     let text = match item.kind {
         Kind::Closed => format!("closed {}", String::from_utf8_lossy(&item.masked)),
         Kind::Silent => "nothing".to_owned(),
+        Kind::Garbled => "bytes that are no frame".to_owned(),
         Kind::Connected => format!("connect response {}", hex(&item.raw)),
         Kind::Event => {
             let header = shown::<ReplyHeader>(&mut reader);
@@ -216,6 +217,14 @@ pub fn difference(who: &str, requests: &[Request], heard: &[Vec<Item>; 2]) -> Di
                     let _ = writeln!(report, "      then: {}", item(later, requests));
                 }
             }
+        }
+    }
+    if let (Some(theirs), Some(ours)) = (theirs, ours) {
+        let same = theirs.masked.iter().zip(&ours.masked).take_while(|(a, b)| a == b).count();
+        let around = |bytes: &[u8]| hex(&bytes[same.saturating_sub(8).min(bytes.len())..(same + 24).min(bytes.len())]);
+        if !theirs.masked.is_empty() && theirs.masked != ours.masked {
+            let (theirs, ours) = (around(&theirs.masked), around(&ours.masked));
+            let _ = writeln!(report, "    masked bytes differ from byte {same} on: ..{theirs} / ..{ours}");
         }
     }
     let short = |found: Option<&Item>| match found {

@@ -59,6 +59,9 @@ struct Args {
     /// Seconds to spend on making each difference small; 0 for none.
     #[arg(long, default_value_t = 120)]
     shrink: u64,
+    /// Prints step `--until` of the plan and so many steps before it, and runs nothing.
+    #[arg(long)]
+    show: Option<u64>,
     /// Plays this recorded conversation against the candidate, and nothing else.
     #[arg(long)]
     wire: Option<PathBuf>,
@@ -84,6 +87,14 @@ fn main() -> ExitCode {
     let args = Args::parse();
     if let Some(recording) = &args.wire {
         return wire(&args, recording);
+    }
+    if let Some(before) = args.show {
+        let profile = PROFILES.iter().find(|profile| Some(profile.name) == args.profile.as_deref()).unwrap_or(&PROFILES[0]);
+        let last = args.until.unwrap_or(0);
+        for index in last.saturating_sub(before)..=last {
+            println!("{index}: {}", describe::step(&generate::step(args.seed, index, profile)));
+        }
+        return ExitCode::SUCCESS;
     }
     let mut total = Total::default();
     let started = Instant::now();

@@ -41,6 +41,8 @@ pub enum Kind {
     Closed,
     /// Nothing came for a long time.
     Silent,
+    /// Bytes that are no frame.
+    Garbled,
 }
 
 impl PartialEq for Item {
@@ -82,7 +84,7 @@ impl Socket {
         loop {
             let there = &self.arrived[self.start..];
             if there.len() >= 4 {
-                let length = usize::try_from(int(there, 0)).map_err(|_| Kind::Closed)?;
+                let length = usize::try_from(int(there, 0)).map_err(|_| Kind::Garbled)?;
                 if there.len() >= 4 + length {
                     let frame = there[4..4 + length].to_vec();
                     self.start += 4 + length;
