@@ -62,6 +62,9 @@ struct Args {
     /// Prints step `--until` of the plan and so many steps before it, and runs nothing.
     #[arg(long)]
     show: Option<u64>,
+    /// Reads this node after each step, so that a difference in it shows where it begins.
+    #[arg(long)]
+    look_at: Option<String>,
     /// Plays this recorded conversation against the candidate, and nothing else.
     #[arg(long)]
     wire: Option<PathBuf>,
@@ -89,7 +92,8 @@ fn main() -> ExitCode {
         return wire(&args, recording);
     }
     if let Some(before) = args.show {
-        let profile = PROFILES.iter().find(|profile| Some(profile.name) == args.profile.as_deref()).unwrap_or(&PROFILES[0]);
+        let profile =
+            PROFILES.iter().find(|profile| Some(profile.name) == args.profile.as_deref()).unwrap_or(&PROFILES[0]);
         let last = args.until.unwrap_or(0);
         for index in last.saturating_sub(before)..=last {
             println!("{index}: {}", describe::step(&generate::step(args.seed, index, profile)));
@@ -214,7 +218,9 @@ fn one_episode(
         }
         let requests = step.requests() as u64;
         plan.push(step);
-        let outcome = plan.last().map_or(Ok(()), |step| pair.step(step));
+        let looks = usize::from(args.look_at.is_some());
+        plan.extend(args.look_at.iter().map(|path| generate::look_at(path)));
+        let outcome = plan[plan.len() - 1 - looks..].iter().try_for_each(|step| pair.step(step));
         sent += requests;
         total.ops += requests;
         total.steps += 1;
