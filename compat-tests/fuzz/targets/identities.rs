@@ -17,6 +17,7 @@ fuzz_target!(|bytes: &[u8]| {
         match policy.authenticate(packet.scheme.as_deref(), packet.auth, remote, &ids) {
             AuthOutcome::Accepted(new) => ids.extend(new),
             AuthOutcome::Refused(why) => assert!(!why.to_string().is_empty()),
+            AuthOutcome::WrongEnsemble => {}
         }
         let Ok(acl) = List::<AclEntry<'_>>::decode(&mut reader) else { break };
         if let Ok(fixed) = policy.fix_acl(&acl, &ids) {
