@@ -322,7 +322,8 @@ impl Tree {
         self.store_data(id, &stats, Some(usage.text().as_bytes()), |_| {});
     }
 
-    /// Finds all quotas again and counts what they hold, after a load.
+    /// Finds all quotas again and counts what they hold, after a snapshot is loaded. The log is replayed on top: it is not
+    /// counted again afterwards, since statistics are part of the tree's digest and a client may have set them.
     pub(super) fn reload_quotas(&mut self) {
         self.quotas = Default::default();
         let Some(top) = self.find(path::QUOTA) else { return };
@@ -330,7 +331,8 @@ impl Tree {
         while let Some(id) = stack.pop() {
             let node = self.node(id);
             stack.extend(node.children());
-            if node.name() == path::QUOTA_LIMITS {
+            // As in the original, limits with a child of their own are no limits.
+            if node.name() == path::QUOTA_LIMITS && node.children().is_empty() {
                 let full = self.path(id);
                 self.watch_quota_node(&full, true);
             }

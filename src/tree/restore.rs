@@ -109,10 +109,9 @@ impl Tree {
         *self = Tree::new(self.rules, self.digest_enabled);
     }
 
-    /// Everything is replayed: unused lists go, quotas are counted anew. Returns paths whose access list is lost.
+    /// Everything is replayed: unused lists go. Returns paths whose access list is lost.
     pub fn restore_done(&mut self) -> Vec<String> {
         self.acls.purge_unused();
-        self.reload_quotas();
         let mut lost = Vec::new();
         super::Walk::default().chunk(self, usize::MAX, |path, node| {
             if node.acl == AclId::UNRESOLVED {

@@ -132,6 +132,29 @@ fn quota_statistics_follow_in_place() {
 }
 
 #[test]
+fn quotas_are_counted_after_the_snapshot_and_not_after_the_log() {
+    const LIMITS: &str = "/zookeeper/quota/q/zookeeper_limits";
+    const STATS: &str = "/zookeeper/quota/q/zookeeper_stats";
+    let counted = |tree: &Tree| String::from_utf8(tree.get(STATS).unwrap().data().unwrap().to_vec()).unwrap();
+    let set = |text: &'static str| Txn::SetData { path: Some(STATS.into()), data: Some(text.as_bytes()), version: 1 };
+    let mut tree = tree();
+    apply(&mut tree, 1, OpCode::CREATE, &create("/q", b"12345", 1));
+    apply(&mut tree, 2, OpCode::CREATE, &create("/zookeeper/quota/q", b"", 1));
+    apply(&mut tree, 3, OpCode::CREATE, &create(LIMITS, b"count=2", 1));
+    apply(&mut tree, 4, OpCode::CREATE, &create(STATS, b"", 2));
+    apply(&mut tree, 5, OpCode::SET_DATA, &set("count=77,bytes=77"));
+    tree.restore_done();
+    assert_eq!(counted(&tree), "count=77,bytes=77", "a client has set it, and the log says so");
+    tree.restore_snapshot_done(crate::proto::Zxid(5));
+    assert_eq!(counted(&tree), "count=1,bytes=5");
+    // Limits with a child are found by nobody after a load.
+    apply(&mut tree, 6, OpCode::CREATE, &create(&format!("{LIMITS}/x"), b"", 1));
+    tree.restore_snapshot_done(crate::proto::Zxid(6));
+    apply(&mut tree, 7, OpCode::CREATE, &create("/q/a", b"123", 1));
+    assert_eq!(counted(&tree), "count=1,bytes=5");
+}
+
+#[test]
 fn a_walk_in_chunks_meets_parents_first_and_every_lasting_node() {
     let mut tree = tree();
     for n in 0..500 {
