@@ -6,8 +6,8 @@ use crate::normalize::long;
 use crate::plan::{Connect, Password, Request, Step};
 use crate::side::{Item, Kind, Side, Socket, encode};
 use crate::words;
-use oxkeeper::jute::{Decode, Reader};
-use oxkeeper::proto::records::CreateRequest;
+use oxkeeper::jute::{Decode, DecodeError, Reader};
+use oxkeeper::proto::records::{CreateRequest, CreateTtlRequest, MultiHeader, PathVersionRequest, SetDataRequest};
 use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
@@ -408,13 +408,35 @@ fn first_piece(requests: &[Request]) -> &[Request] {
 }
 
 /// True for requests that a Java server takes for something else until they are applied, so that what it answers to
-/// later writes depends on time: a setACL does not change the ACL yet, and an ephemeral flag on createContainer, which
-/// makes no ephemeral node in the end, does until then (`org.apache.zookeeper.server.PrepRequestProcessor`).
+/// later writes depends on time: a setACL does not change the ACL yet, an ephemeral flag on createContainer, which
+/// makes no ephemeral node in the end, does until then, and a multi that falls over a null in an ACL leaves its earlier
+/// parts behind (`org.apache.zookeeper.server.PrepRequestProcessor`).
 fn must_settle(request: &Request) -> bool {
-    let ephemeral_container = || {
-        CreateRequest::decode(&mut Reader::unlimited(&request.body)).is_ok_and(|record| matches!(record.flags, 1 | 3))
-    };
-    request.op == 7 || (request.op == 19 && ephemeral_container())
+    let mut reader = Reader::unlimited(&request.body);
+    match request.op {
+        7 => true,
+        19 => CreateRequest::decode(&mut reader).is_ok_and(|record| matches!(record.flags, 1 | 3)),
+        14 => falls_over_acl(&mut reader).is_ok_and(|falls| falls),
+        _ => false,
+    }
+}
+
+/// Whether a create in a multi has an ACL with a null in it.
+fn falls_over_acl(reader: &mut Reader<'_>) -> Result<bool, DecodeError> {
+    loop {
+        let header = MultiHeader::decode(reader)?;
+        let acl = match header.op {
+            _ if header.done => return Ok(false),
+            1 | 15 | 19 => CreateRequest::decode(reader)?.acl,
+            21 => CreateTtlRequest::decode(reader)?.acl,
+            2 | 13 => PathVersionRequest::decode(reader).map(|_| None)?,
+            5 => SetDataRequest::decode(reader).map(|_| None)?,
+            other => return Err(DecodeError::Type(other)),
+        };
+        if acl.is_some_and(|entries| entries.iter().any(|entry| entry.scheme.is_none() || entry.id.is_none())) {
+            return Ok(true);
+        }
+    }
 }
 
 /// A connection to the server of a side; that it cannot be had is something heard.

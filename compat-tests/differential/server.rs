@@ -95,7 +95,11 @@ impl Server {
             .stdout(log)
             .stderr(both)
             .spawn();
-        self.process = Some(child.map_err(|error| format!("{}: {error}", self.command))?);
+        let child = child.map_err(|error| format!("{}: {error}", self.command))?;
+        // Whoever ends this runner can still find the server.
+        let told = fs::write(self.home.join("pid"), format!("{}\n", child.id()));
+        self.process = Some(child);
+        told.map_err(|error| format!("pid: {error}"))?;
         let deadline = Instant::now() + PATIENCE;
         loop {
             if self.word(b"srvr").is_ok_and(|answer| answer.contains("Mode: ")) {
@@ -119,7 +123,7 @@ impl Server {
         let deadline = Instant::now() + PATIENCE;
         loop {
             match child.try_wait() {
-                Ok(Some(_)) => return Ok(()),
+                Ok(Some(_)) => return fs::remove_file(self.home.join("pid")).map_err(|error| format!("pid: {error}")),
                 Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(2)),
                 _ => {
                     let _ = child.kill();
@@ -167,6 +171,7 @@ impl Drop for Server {
         if let Some(mut child) = self.process.take() {
             let _ = child.kill();
             let _ = child.wait();
+            let _ = fs::remove_file(self.home.join("pid"));
         }
     }
 }
