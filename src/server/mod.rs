@@ -125,7 +125,7 @@ impl Server {
         let engine = Engine::new(rules, sessions, &tree);
         let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
         // One core is left to the log and what else runs beside the reactors.
-        let reactors = cores.saturating_sub(1).clamp(1, 64);
+        let reactors = cores.saturating_sub(1).clamp(1, pipeline::REACTORS_MAX);
         let throttle = ConnectionThrottle::new(connection_throttle(config), clock.now_ms());
         let pipeline = Arc::new(Pipeline::new(tree, engine, reactors, field_max, throttle, clock));
 

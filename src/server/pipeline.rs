@@ -27,6 +27,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+/// Reactors of a server at most.
+pub const REACTORS_MAX: usize = 64;
+
 /// Transactions applied in one exclusive visit of the tree.
 const APPLY_BATCH: usize = 64;
 
@@ -58,7 +61,23 @@ struct State {
     throttle: ConnectionThrottle,
     /// The tree's digest at every so many transactions, for `hash`.
     digests: VecDeque<(Zxid, i64)>,
+    /// The log thread sleeps until it is told of records.
+    log_sleeps: bool,
     closed: bool,
+}
+
+/// Threads to wake once the lock is free: one that is woken under it would at once wait for it again.
+#[derive(Default)]
+struct Wakes {
+    log: bool,
+    /// A bit for each reactor.
+    reactors: u64,
+}
+
+impl Wakes {
+    fn reactor(&mut self, id: usize) {
+        self.reactors |= 1 << id;
+    }
 }
 
 /// The write path of a server.
@@ -87,6 +106,7 @@ impl Pipeline {
         throttle: ConnectionThrottle,
         clock: Clock,
     ) -> Self {
+        assert!(reactors <= REACTORS_MAX, "{reactors} reactors, and bits for {REACTORS_MAX}");
         let me = 0;
         let broadcast = Broadcast::new([me], tree.zxid());
         Pipeline {
@@ -101,6 +121,7 @@ impl Pipeline {
                 to_log: Vec::new(),
                 throttle,
                 digests: VecDeque::new(),
+                log_sleeps: false,
                 closed: false,
             }),
             to_log: Condvar::new(),
@@ -213,11 +234,21 @@ impl Pipeline {
                 }
             }
         });
-        self.propose(&mut state, batch);
+        let mut wakes = self.propose(&mut state, batch);
         for (reactor, item) in replies {
             self.mailboxes[usize::from(reactor)].deliver(Delivery { items: vec![item], bytes: Vec::new() });
-            self.mailboxes[usize::from(reactor)].wake();
+            wakes.reactor(usize::from(reactor));
         }
+        drop(state);
+        self.wake(&wakes);
+    }
+
+    fn wake(&self, wakes: &Wakes) {
+        if wakes.log {
+            self.to_log.notify_one();
+        }
+        let woken = |id: &usize| wakes.reactors & (1 << id) != 0;
+        (0..self.mailboxes.len()).filter(woken).for_each(|id| self.mailboxes[id].wake());
     }
 
     /// Writes of the server itself: sessions that expired, containers that are empty.
@@ -242,10 +273,12 @@ impl Pipeline {
                 batch.prepare(&mut state.engine, tree, &request, None, [].into(), Vec::new(), None);
             }
         });
-        self.propose(&mut state, batch);
+        let wakes = self.propose(&mut state, batch);
+        drop(state);
+        self.wake(&wakes);
     }
 
-    fn propose(&self, state: &mut State, batch: Batch) {
+    fn propose(&self, state: &mut State, batch: Batch) -> Wakes {
         let records = Bytes::from(batch.records);
         for (mut write, range) in batch.writes {
             write.record = records.slice(range);
@@ -256,14 +289,15 @@ impl Pipeline {
             state.in_flight.push_back(write);
         }
         self.count(state);
-        if !state.to_log.is_empty() {
-            self.to_log.notify_one();
-        }
+        let mut wakes = Wakes::default();
         // A refusal with nothing in front of it waits for no log.
         if state.in_flight.front().is_some_and(|first| first.record.is_empty()) {
             let committed = state.broadcast.logged(self.me, Zxid(i64::MIN));
-            self.apply(state, committed);
+            wakes = self.apply(state, committed);
         }
+        // While it syncs, the log thread looks for more by itself.
+        wakes.log = !state.to_log.is_empty() && std::mem::take(&mut state.log_sleeps);
+        wakes
     }
 
     fn count(&self, state: &State) {
@@ -275,9 +309,11 @@ impl Pipeline {
     pub fn next_batch(&self, patience: Duration) -> Option<Vec<(Zxid, Bytes)>> {
         let mut state = self.lock();
         if state.to_log.is_empty() && !state.closed {
+            state.log_sleeps = true;
             let waited =
                 self.to_log.wait_timeout_while(state, patience, |state| state.to_log.is_empty() && !state.closed);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            state.log_sleeps = false;
         }
         if state.to_log.is_empty() && state.closed { None } else { Some(std::mem::take(&mut state.to_log)) }
     }
@@ -286,7 +322,9 @@ impl Pipeline {
     pub fn logged(&self, zxid: Zxid) {
         let mut state = self.lock();
         let committed = state.broadcast.logged(self.me, zxid);
-        self.apply(&mut state, committed);
+        let wakes = self.apply(&mut state, committed);
+        drop(state);
+        self.wake(&wakes);
     }
 
     /// Takes no more writes; what is on its way is still logged and answered.
@@ -296,8 +334,8 @@ impl Pipeline {
     }
 
     /// Applies in zxid order, a batch in each exclusive visit, and tells the reactors before anybody can read the new state.
-    fn apply(&self, state: &mut State, committed: Zxid) {
-        let mut told = vec![false; self.mailboxes.len()];
+    fn apply(&self, state: &mut State, committed: Zxid) -> Wakes {
+        let mut wakes = Wakes::default();
         while state.in_flight.front().is_some_and(|first| first.zxid <= committed) {
             let mut deliveries: Vec<Delivery> = self.mailboxes.iter().map(|_| Delivery::default()).collect();
             self.gate.write(|tree| {
@@ -312,16 +350,16 @@ impl Pipeline {
                         }
                     }
                 }
-                for ((mailbox, delivery), told) in self.mailboxes.iter().zip(deliveries).zip(&mut told) {
+                for (id, (mailbox, delivery)) in self.mailboxes.iter().zip(deliveries).enumerate() {
                     if !delivery.items.is_empty() {
                         mailbox.deliver(delivery);
-                        *told = true;
+                        wakes.reactor(id);
                     }
                 }
             });
         }
         self.count(state);
-        self.mailboxes.iter().zip(told).filter(|(_, told)| *told).for_each(|(mailbox, _)| mailbox.wake());
+        wakes
     }
 
     fn finish(&self, tree: &mut Tree, engine: &mut Engine, write: InFlight, deliveries: &mut [Delivery]) {
