@@ -242,7 +242,9 @@ impl OpCode {
 fn close_session_paths<'a>(reader: &mut Reader<'a>) -> Option<Vec<Text<'a>>> {
     let mut probe = reader.clone();
     let paths = probe.list::<Text<'a>>().ok()??;
-    if !matches!(probe.rest().len(), 0 | 12) {
+    // A digest that reads as a vector has strings that no path can be.
+    let is_path = |path: &Text<'a>| path.as_ref().is_some_and(|path| path.starts_with('/'));
+    if !matches!(probe.rest().len(), 0 | 12) || !paths.iter().all(is_path) {
         return None;
     }
     *reader = probe;
@@ -276,6 +278,25 @@ impl<'a> TxnRecord<'a> {
         self.txn.encode(OpCode(self.header.op), out);
         if let Some(digest) = &self.digest {
             digest.encode(out);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jute::Encode;
+
+    #[test]
+    fn a_digest_behind_an_empty_close_session_is_not_a_list_of_paths() {
+        for tree_digest in [0, -1] {
+            let mut bytes = Vec::new();
+            TxnHeader { client_id: 5, cxid: 1, zxid: 9, time_ms: 2, op: OpCode::CLOSE_SESSION.0 }.encode(&mut bytes);
+            // As a vector: two strings, both empty or both null.
+            TxnDigest { version: DIGEST_VERSION, tree_digest }.encode(&mut bytes);
+            let record = TxnRecord::decode(&bytes).unwrap();
+            assert_eq!(record.txn, Txn::CloseSession { paths: None });
+            assert_eq!(record.digest.map(|digest| digest.tree_digest), Some(tree_digest));
         }
     }
 }
