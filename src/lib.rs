@@ -12,6 +12,7 @@ pub mod engine;
 pub mod jute;
 pub mod metrics;
 pub mod proto;
+pub mod quorum;
 pub mod reactor;
 pub mod server;
 pub mod store;

@@ -15,13 +15,14 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("reactor", &["jute", "proto", "tree", "auth", "engine", "throttle"]),
     ("store", &["jute", "proto"]),
     ("config", &[]),
+    ("quorum", &["jute", "proto", "zab", "config"]),
     ("metrics", &["proto"]),
     ("admin", &["proto", "metrics", "auth"]),
     ("client", &["jute", "proto"]),
 ];
 
 /// Rooms that run unchanged in a simulator.
-const PURE: &[&str] = &["jute", "proto", "tree", "auth", "throttle", "engine", "zab", "reactor"];
+const PURE: &[&str] = &["jute", "proto", "tree", "auth", "throttle", "engine", "zab", "reactor", "quorum"];
 
 /// What a pure room must not say. Shared counters are allowed; clocks, threads, locks, files, sockets and chance are not.
 const IMPURE: &[&str] = &[

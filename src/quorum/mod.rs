@@ -1,0 +1,15 @@
+//! Who leads: votes, what they weigh, and Fast Leader Election as a pure state machine (`FastLeaderElection`,
+//! `QuorumMaj`, `QuorumHierarchical`). Knows neither sockets nor clocks; time comes in. Next room: `crate::server`,
+//! which carries notifications between servers.
+
+mod election;
+#[cfg(test)]
+mod election_tests;
+mod handshake;
+mod notification;
+mod voters;
+
+pub use election::{Election, Output};
+pub use handshake::{Greeting, HANDSHAKE_ADDRESS_MAX};
+pub use notification::{NOTIFICATION_MAX, Notification, PeerState, Vote};
+pub use voters::Voters;
