@@ -42,6 +42,8 @@ struct Session {
     timeout_ms: i32,
     due_ms: i64,
     connection: Option<ConnectionKey>,
+    /// On a leader: through which member the client talks, 0 for this one; `None` until it does.
+    owner: Option<u64>,
     touch: Arc<Touch>,
 }
 
@@ -78,6 +80,11 @@ impl SessionTable {
         SessionTable { tick_ms, next_id: first_id, sessions: HashMap::new(), due: BTreeMap::new() }
     }
 
+    /// How finely it expires.
+    pub fn tick_ms(&self) -> i64 {
+        self.tick_ms
+    }
+
     /// A fresh id.
     pub fn next_id(&mut self) -> SessionId {
         loop {
@@ -97,7 +104,7 @@ impl SessionTable {
         }
         let touch = Arc::new(Touch { last_ms: AtomicI64::new(now_ms), closing: AtomicBool::new(false) });
         let due_ms = self.due_after(now_ms, timeout_ms);
-        self.sessions.insert(id, Session { timeout_ms, due_ms, connection: None, touch: touch.clone() });
+        self.sessions.insert(id, Session { timeout_ms, due_ms, connection: None, owner: None, touch: touch.clone() });
         self.due.entry(due_ms).or_default().insert(id);
         touch
     }
@@ -107,6 +114,31 @@ impl SessionTable {
         if let Some(session) = self.sessions.get_mut(&id) {
             session.connection = Some(connection);
         }
+    }
+
+    /// Whether a request of the session may come through this member. The first that does owns it.
+    pub fn own(&mut self, id: SessionId, member: u64) -> bool {
+        self.sessions.get_mut(&id).is_none_or(|session| *session.owner.get_or_insert(member) == member)
+    }
+
+    /// The client of the session talks through this member from now on.
+    pub fn set_owner(&mut self, id: SessionId, member: u64) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.owner = Some(member);
+        }
+    }
+
+    /// A member has heard the client. False when the session is not alive.
+    pub fn touch(&self, id: SessionId, now_ms: i64) -> bool {
+        let session = self.sessions.get(&id).filter(|session| !session.touch.is_closing());
+        session.inspect(|session| session.touch.touch(now_ms)).is_some()
+    }
+
+    /// Sessions with a connection here that were heard since `since_ms`, with their timeouts.
+    pub fn heard_since(&self, since_ms: i64) -> Vec<(SessionId, i32)> {
+        let here = self.sessions.iter().filter(|(_, session)| session.connection.is_some());
+        let heard = here.filter(|(_, session)| session.touch.last_ms.load(Ordering::Relaxed) >= since_ms);
+        heard.map(|(id, session)| (*id, session.timeout_ms)).collect()
     }
 
     /// The connection is gone; the session stays.

@@ -59,6 +59,8 @@ pub struct Settings {
     pub max_session_timeout_ms: i32,
     /// Connections without a session and without a word are closed after this, ms.
     pub sessionless_timeout_ms: i64,
+    /// A member of an ensemble: a sync waits for the leader.
+    pub ensemble: bool,
     /// `globalOutstandingLimit`.
     pub outstanding_max: i32,
     /// `request_throttle_*`.
@@ -172,6 +174,8 @@ pub enum Item {
         /// Connection.
         number: Number,
     },
+    /// This server serves nobody any more.
+    CloseAll,
     /// The session has ended or moved.
     Close {
         /// Connection.
@@ -211,6 +215,11 @@ pub struct ReactorStats {
     pub latency_count: i64,
     /// Failed authentications.
     pub auth_failed: u64,
+}
+
+/// Whether a request goes to the engine, and not to the tree.
+fn travels(class: Option<Class>, op: OpCode, ensemble: bool) -> bool {
+    matches!(class, Some(Class::Write | Class::Session)) || ensemble && op == OpCode::SYNC
 }
 
 /// A reactor.
@@ -391,6 +400,7 @@ impl Reactor {
                         turn.close.push(number);
                     }
                 }
+                Item::CloseAll => turn.close.extend(self.connections.keys().copied()),
                 Item::Close { number } => {
                     if let Some(connection) = self.connections.get_mut(&number) {
                         connection.state = State::Closing;
@@ -526,7 +536,7 @@ impl Reactor {
                 connection.lane.push_back(Waiting::Throttled { op, xid, since_ms: now_ms });
                 self.advance(tree, number, now_ms, turn);
             }
-            Some(Class::Write | Class::Session) => {
+            class if travels(class, op, self.settings.ensemble) => {
                 let mut reads = Vec::new();
                 while let Some(Waiting::Read(_)) = connection.lane.back() {
                     if let Some(Waiting::Read(read)) = connection.lane.pop_back() {
@@ -548,11 +558,11 @@ impl Reactor {
                 let what = Wanted::Write { session, xid, op, body: body.into(), identities, reads };
                 turn.submissions.push(Submission { connection: ConnectionKey { reactor: self.id, number }, what });
             }
-            Some(Class::Read | Class::Connection) if !connection.lane.is_empty() => {
+            Some(_) if !connection.lane.is_empty() => {
                 connection.lane_bytes += body.len();
                 connection.lane.push_back(Waiting::Read(WaitingRead { xid, op, body: body.into(), since_ms: now_ms }));
             }
-            Some(Class::Read | Class::Connection) => {
+            Some(_) => {
                 self.read(tree, number, xid, op, body, now_ms, now_ms);
                 turn.flush.push(number);
             }

@@ -39,7 +39,14 @@ pub fn run(
     let mut policy = SnapshotPolicy::new(snap_count, snap_size_limit_kb, (rand::random(), rand::random()));
     let (mut transactions, mut bytes_before) = (0u64, 0u64);
     while let Some(batch) = pipeline.next_batch(PATIENCE) {
-        let Some((last, _)) = batch.last() else { continue };
+        let Some((last, _)) = batch.last() else {
+            if let Some(waiting) = pipeline.take_roll() {
+                log.roll()?;
+                // Whoever waited has given up, and ends the process.
+                let _ = waiting.send(());
+            }
+            continue;
+        };
         let last: Zxid = *last;
         batch.iter().for_each(|(zxid, record)| log.append(*zxid, record));
         log.commit()?;

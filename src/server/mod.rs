@@ -2,10 +2,15 @@
 //! `src/ARCHITECTURE.md`.
 
 mod gate;
+mod leader;
+mod learner;
 mod limits;
+mod link;
 mod log_thread;
 mod mailbox;
+mod member;
 mod pipeline;
+mod quorum;
 mod reactor_thread;
 mod snapshots;
 mod words;
@@ -108,7 +113,8 @@ impl Server {
             tree.drop_ephemerals(session);
         }
         // Session ids of a standalone server carry server id 1, as the original's do.
-        let first_id = session::first_id(1, clock.wall_ms() as u64);
+        let my_id = config.is_quorum().then_some(config.more.my_id).flatten();
+        let first_id = session::first_id(my_id.unwrap_or(1) as u8, clock.wall_ms() as u64);
         let mut sessions = SessionTable::new(i64::from(config.tick_time_ms), first_id);
         for (id, timeout_ms) in tree.sessions() {
             sessions.track(*id, *timeout_ms, clock.now_ms());
@@ -127,7 +133,7 @@ impl Server {
         // One core is left to the log and what else runs beside the reactors.
         let reactors = cores.saturating_sub(1).clamp(1, pipeline::REACTORS_MAX);
         let throttle = ConnectionThrottle::new(connection_throttle(config), clock.now_ms());
-        let pipeline = Arc::new(Pipeline::new(tree, engine, reactors, field_max, throttle, clock));
+        let pipeline = Arc::new(Pipeline::new(tree, engine, reactors, field_max, throttle, clock, my_id));
 
         let snapshot_options = SnapshotOptions {
             compression: match config.snapshot_compression {
@@ -170,6 +176,7 @@ impl Server {
             min_session_timeout_ms: config.min_session_timeout_ms,
             max_session_timeout_ms: config.max_session_timeout_ms,
             sessionless_timeout_ms: i64::from(config.sessionless_cnxn_timeout_ms),
+            ensemble: config.is_quorum(),
             outstanding_max: config.global_outstanding_limit,
             throttle: RequestThrottle {
                 max_requests: config.request_throttle_max_requests,

@@ -13,13 +13,14 @@ use crate::engine::{ConnectionKey, Engine, Prepared, Request, Touch};
 use crate::jute::Encode;
 use crate::proto::acl::Id;
 use crate::proto::session::SessionId;
-use crate::proto::txn::TxnRecord;
+use crate::proto::txn::{Txn, TxnRecord};
 use crate::proto::{ErrorCode, OpCode, Zxid};
 use crate::reactor::{
     Delivery, Item, Listings, ReadRequest, Submission, WaitingRead, Wanted, execute, put_write_reply,
 };
 use crate::throttle::{ConnectionThrottle, SessionKind};
 use crate::tree::{Outcome, Tree};
+use super::member::{Member, Role};
 use crate::zab::{Broadcast, ServerId};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -39,36 +40,40 @@ const DIGEST_INTERVAL: i64 = 128;
 const DIGESTS_MAX: usize = 1024;
 
 /// A write between prepare and apply.
-struct InFlight {
-    zxid: Zxid,
+pub(super) struct InFlight {
+    pub(super) zxid: Zxid,
     /// Header, body and digest; empty for a request that could not be decoded and only waits for its turn to be refused.
-    record: Bytes,
-    op: OpCode,
-    xid: i32,
-    session: SessionId,
-    /// `None` for the server's own: expiry, reaper.
-    connection: Option<ConnectionKey>,
-    identities: Arc<[Id]>,
-    reads: Vec<WaitingRead>,
-    opened: Option<(i32, Arc<Touch>)>,
+    pub(super) record: Bytes,
+    /// What a sync asks for; empty otherwise.
+    pub(super) body: Bytes,
+    pub(super) op: OpCode,
+    pub(super) xid: i32,
+    pub(super) session: SessionId,
+    /// `None` for the server's own (expiry, reaper) and for what comes from other members.
+    pub(super) connection: Option<ConnectionKey>,
+    pub(super) identities: Arc<[Id]>,
+    pub(super) reads: Vec<WaitingRead>,
+    pub(super) opened: Option<(i32, Arc<Touch>)>,
 }
 
-struct State {
-    engine: Engine,
-    broadcast: Broadcast,
-    in_flight: VecDeque<InFlight>,
-    to_log: Vec<(Zxid, Bytes)>,
+pub(super) struct State {
+    pub(super) engine: Engine,
+    pub(super) broadcast: Broadcast,
+    pub(super) in_flight: VecDeque<InFlight>,
+    pub(super) to_log: Vec<(Zxid, Bytes)>,
     throttle: ConnectionThrottle,
     /// The tree's digest at every so many transactions, for `hash`.
     digests: VecDeque<(Zxid, i64)>,
     /// The log thread sleeps until it is told of records.
     log_sleeps: bool,
-    closed: bool,
+    pub(super) closed: bool,
+    /// What this server is to its ensemble.
+    pub(super) member: Member,
 }
 
 /// Threads to wake once the lock is free: one that is woken under it would at once wait for it again.
 #[derive(Default)]
-struct Wakes {
+pub(super) struct Wakes {
     log: bool,
     /// A bit for each reactor.
     reactors: u64,
@@ -89,10 +94,10 @@ pub struct Pipeline {
     /// The clocks.
     pub clock: Clock,
     state: Mutex<State>,
-    to_log: Condvar,
+    pub(super) to_log: Condvar,
     policy: Arc<Policy>,
-    field_max: usize,
-    me: ServerId,
+    pub(super) field_max: usize,
+    pub(super) me: ServerId,
     outstanding: AtomicUsize,
 }
 
@@ -105,9 +110,11 @@ impl Pipeline {
         field_max: usize,
         throttle: ConnectionThrottle,
         clock: Clock,
+        me: Option<ServerId>,
     ) -> Self {
         assert!(reactors <= REACTORS_MAX, "{reactors} reactors, and bits for {REACTORS_MAX}");
-        let me = 0;
+        let member = Member::new(if me.is_some() { Role::Looking } else { Role::Alone }, tree.zxid());
+        let me = me.unwrap_or(0);
         let broadcast = Broadcast::new([me], tree.zxid());
         Pipeline {
             policy: engine.rules().policy.clone(),
@@ -123,6 +130,7 @@ impl Pipeline {
                 digests: VecDeque::new(),
                 log_sleeps: false,
                 closed: false,
+                member,
             }),
             to_log: Condvar::new(),
             field_max,
@@ -131,7 +139,7 @@ impl Pipeline {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -159,6 +167,16 @@ impl Pipeline {
             submissions.clear();
             return;
         }
+        match state.member.role {
+            Role::Alone | Role::Leading => {}
+            Role::Following => return self.forward(&mut state, submissions),
+            Role::Looking | Role::Syncing => {
+                for Submission { connection, .. } in submissions.drain(..) {
+                    self.tell(connection.reactor, Item::Close { number: connection.number });
+                }
+                return;
+            }
+        }
         let mut batch = Batch::default();
         self.gate.read(|tree| {
             for Submission { connection, what } in submissions.drain(..) {
@@ -182,10 +200,12 @@ impl Pipeline {
                             time_ms,
                             field_max: self.field_max,
                         };
+                        let moved = !state.engine.sessions.own(session, 0);
                         batch.prepare(
                             &mut state.engine,
                             tree,
                             &request,
+                            moved,
                             Some(connection),
                             identities.clone(),
                             reads,
@@ -205,6 +225,7 @@ impl Pipeline {
                             &mut state.engine,
                             tree,
                             &request,
+                            false,
                             Some(connection),
                             [].into(),
                             Vec::new(),
@@ -220,6 +241,9 @@ impl Pipeline {
                         }
                         let attached =
                             state.engine.sessions.attach(session, password.as_deref(), timeout_ms, connection, now_ms);
+                        if attached.is_some() {
+                            state.engine.sessions.set_owner(session, 0);
+                        }
                         let number = connection.number;
                         replies.push((
                             connection.reactor,
@@ -243,7 +267,7 @@ impl Pipeline {
         self.wake(&wakes);
     }
 
-    fn wake(&self, wakes: &Wakes) {
+    pub(super) fn wake(&self, wakes: &Wakes) {
         if wakes.log {
             self.to_log.notify_one();
         }
@@ -251,11 +275,16 @@ impl Pipeline {
         (0..self.mailboxes.len()).filter(woken).for_each(|id| self.mailboxes[id].wake());
     }
 
+    pub(super) fn tell(&self, reactor: u16, item: Item) {
+        self.mailboxes[usize::from(reactor)].deliver(Delivery { items: vec![item], bytes: Vec::new() });
+        self.mailboxes[usize::from(reactor)].wake();
+    }
+
     /// Writes of the server itself: sessions that expired, containers that are empty.
     pub fn submit_own(&self, own: &[(SessionId, OpCode, Vec<u8>)]) {
         let time_ms = self.clock.wall_ms();
         let mut state = self.lock();
-        if own.is_empty() || state.closed {
+        if own.is_empty() || state.closed || !state.member.judges() {
             return;
         }
         let mut batch = Batch::default();
@@ -270,7 +299,7 @@ impl Pipeline {
                     time_ms,
                     field_max: self.field_max,
                 };
-                batch.prepare(&mut state.engine, tree, &request, None, [].into(), Vec::new(), None);
+                batch.prepare(&mut state.engine, tree, &request, false, None, [].into(), Vec::new(), None);
             }
         });
         let wakes = self.propose(&mut state, batch);
@@ -278,13 +307,14 @@ impl Pipeline {
         self.wake(&wakes);
     }
 
-    fn propose(&self, state: &mut State, batch: Batch) -> Wakes {
+    pub(super) fn propose(&self, state: &mut State, batch: Batch) -> Wakes {
         let records = Bytes::from(batch.records);
         for (mut write, range) in batch.writes {
             write.record = records.slice(range);
             if !write.record.is_empty() {
                 state.broadcast.propose(write.zxid);
                 state.to_log.push((write.zxid, write.record.clone()));
+                state.member.proposed(write.zxid, &write.record);
             }
             state.in_flight.push_back(write);
         }
@@ -293,6 +323,7 @@ impl Pipeline {
         // A refusal with nothing in front of it waits for no log.
         if state.in_flight.front().is_some_and(|first| first.record.is_empty()) {
             let committed = state.broadcast.logged(self.me, Zxid(i64::MIN));
+            let committed = state.member.applicable(committed);
             wakes = self.apply(state, committed);
         }
         // While it syncs, the log thread looks for more by itself.
@@ -300,18 +331,18 @@ impl Pipeline {
         wakes
     }
 
-    fn count(&self, state: &State) {
-        self.outstanding.store(state.in_flight.len(), Ordering::Relaxed);
+    pub(super) fn count(&self, state: &State) {
+        self.outstanding.store(state.in_flight.len() + Self::forwarded(state), Ordering::Relaxed);
     }
 
     /// For the log thread: waits for records; empty after `patience` without any, `None` once the pipeline is closed
     /// and everything was handed out.
     pub fn next_batch(&self, patience: Duration) -> Option<Vec<(Zxid, Bytes)>> {
         let mut state = self.lock();
-        if state.to_log.is_empty() && !state.closed {
+        let idle = |state: &mut State| state.to_log.is_empty() && !state.closed && state.member.roll.is_none();
+        if idle(&mut state) {
             state.log_sleeps = true;
-            let waited =
-                self.to_log.wait_timeout_while(state, patience, |state| state.to_log.is_empty() && !state.closed);
+            let waited = self.to_log.wait_timeout_while(state, patience, idle);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
             state.log_sleeps = false;
         }
@@ -321,7 +352,10 @@ impl Pipeline {
     /// For the log thread: everything up to `zxid` is on this server's disk (DURABLE: no reply before this).
     pub fn logged(&self, zxid: Zxid) {
         let mut state = self.lock();
-        let committed = state.broadcast.logged(self.me, zxid);
+        let committed = match state.member.role {
+            Role::Alone => state.broadcast.logged(self.me, zxid),
+            _ => self.logged_as_member(&mut state, zxid),
+        };
         let wakes = self.apply(&mut state, committed);
         drop(state);
         self.wake(&wakes);
@@ -334,13 +368,14 @@ impl Pipeline {
     }
 
     /// Applies in zxid order, a batch in each exclusive visit, and tells the reactors before anybody can read the new state.
-    fn apply(&self, state: &mut State, committed: Zxid) -> Wakes {
+    pub(super) fn apply(&self, state: &mut State, committed: Zxid) -> Wakes {
         let mut wakes = Wakes::default();
         while state.in_flight.front().is_some_and(|first| first.zxid <= committed) {
             let mut deliveries: Vec<Delivery> = self.mailboxes.iter().map(|_| Delivery::default()).collect();
             self.gate.write(|tree| {
                 for _ in 0..APPLY_BATCH {
                     let Some(write) = state.in_flight.pop_front_if(|write| write.zxid <= committed) else { break };
+                    let write = state.member.adopt(write);
                     let (zxid, logged) = (write.zxid, !write.record.is_empty());
                     self.finish(tree, &mut state.engine, write, &mut deliveries);
                     if logged && zxid.0 % DIGEST_INTERVAL == 0 && tree.digest_enabled() {
@@ -358,6 +393,9 @@ impl Pipeline {
                 }
             });
         }
+        if state.member.role != Role::Alone {
+            self.answer_syncs(state);
+        }
         self.count(state);
         wakes
     }
@@ -370,11 +408,24 @@ impl Pipeline {
         }
         let mut changes = self.mailboxes.iter().any(Mailbox::is_watching).then(Vec::new);
         let mut reply = Vec::new();
-        if write.record.is_empty() {
+        if write.op == OpCode::SYNC {
+            let request = ReadRequest {
+                xid: write.xid,
+                op: write.op,
+                body: &write.body,
+                session: write.session,
+                identities: &write.identities,
+                field_max: self.field_max,
+            };
+            execute(tree, &self.policy, &request, &mut Listings::default(), &mut reply, &mut Vec::new());
+        } else if write.record.is_empty() {
             let refused = Outcome::Failed(ErrorCode::MARSHALLING_ERROR);
             put_write_reply(&mut reply, write.xid, tree.zxid(), write.op, &refused);
         } else {
             let record = TxnRecord::decode(&write.record).expect("prepare encoded this record");
+            if let Txn::CreateSession { timeout_ms } = record.txn {
+                engine.sessions.track(write.session, timeout_ms, self.clock.now_ms());
+            }
             let outcome = tree.apply(&record.header, &record.txn, changes.as_mut());
             put_write_reply(&mut reply, write.xid, write.zxid, write.op, &outcome);
         }
@@ -451,31 +502,44 @@ impl Pipeline {
 
 /// Writes prepared together; their records share one buffer.
 #[derive(Default)]
-struct Batch {
+pub(super) struct Batch {
     records: Vec<u8>,
     writes: Vec<(InFlight, std::ops::Range<usize>)>,
 }
 
 impl Batch {
     #[allow(clippy::too_many_arguments)]
-    fn prepare(
+    pub(super) fn prepare(
         &mut self,
         engine: &mut Engine,
         tree: &Tree,
         request: &Request<'_>,
+        moved: bool,
         connection: Option<ConnectionKey>,
         identities: Arc<[Id]>,
         reads: Vec<WaitingRead>,
         opened: Option<(i32, Arc<Touch>)>,
     ) {
         let start = self.records.len();
-        let zxid = match engine.prepare(tree, request, &mut self.records) {
+        if request.op == OpCode::SYNC {
+            // Takes its turn behind everything that has a zxid by now.
+            let (zxid, record, body) = (engine.zxid(), Bytes::new(), Bytes::copy_from_slice(request.body));
+            let (op, xid, session) = (request.op, request.xid, request.session);
+            let write = InFlight { zxid, record, body, op, xid, session, connection, identities, reads, opened };
+            return self.writes.push((write, start..start));
+        }
+        let prepared = match moved {
+            true => Prepared::Logged(engine.refuse(request, ErrorCode::SESSION_MOVED, &mut self.records)),
+            false => engine.prepare(tree, request, &mut self.records),
+        };
+        let zxid = match prepared {
             Prepared::Logged(zxid) => zxid,
             Prepared::Undecodable => engine.zxid(),
         };
         let write = InFlight {
             zxid,
             record: Bytes::new(),
+            body: Bytes::new(),
             op: request.op,
             xid: request.xid,
             session: request.session,

@@ -58,13 +58,14 @@ impl World {
             min_session_timeout_ms: 1000,
             max_session_timeout_ms: 60_000,
             sessionless_timeout_ms: 10_000,
+            ensemble: false,
             outstanding_max: 1000,
             throttle: RequestThrottle::default(),
             large: Arc::new(LargeRequests::new(-1, -1)),
             is_word: |_| false,
         });
         World {
-            pipeline: Pipeline::new(tree, engine, 2, 2 << 20, throttle, Clock::default()),
+            pipeline: Pipeline::new(tree, engine, 2, 2 << 20, throttle, Clock::default(), None),
             reactors: (0..2).map(|id| Reactor::new(id, settings.clone())).collect(),
             closed: Vec::new(),
         }

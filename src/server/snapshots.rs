@@ -4,8 +4,10 @@
 use super::pipeline::Pipeline;
 use crate::proto::Zxid;
 use crate::proto::txn::{DIGEST_VERSION, TxnDigest};
-use crate::store::{Compression, Dirs, RealDisk, SnapshotWriter, StoreError, encode_node};
+use crate::jute::Encode;
+use crate::store::{Compression, Dirs, RealDisk, STREAM_END, SnapshotWriter, StoreError, encode_node};
 use crate::tree::Walk;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Instant;
@@ -74,6 +76,45 @@ impl Snapshotter {
             self.running.store(false, Ordering::Release);
             tracing::error!(%error, "no thread for the snapshot; the logs still hold everything");
         }
+    }
+
+    /// Until no snapshot is being written in the background.
+    pub fn wait(&self) {
+        while self.running.load(Ordering::Acquire) {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    }
+
+    /// Sends everything to another member: a snapshot without its frame, fuzzy like one; what happens meanwhile follows.
+    pub fn stream(&self, out: &mut impl io::Write) -> io::Result<()> {
+        let gate = &self.pipeline.gate;
+        let (sessions, acls) = gate.read(|tree| {
+            let sessions: Vec<(i64, i32)> = tree.sessions().iter().map(|(id, timeout)| (*id, *timeout)).collect();
+            (sessions, tree.acls())
+        });
+        let mut encoded = Vec::new();
+        (sessions.len() as i32).encode(&mut encoded);
+        for (id, timeout_ms) in sessions {
+            id.encode(&mut encoded);
+            timeout_ms.encode(&mut encoded);
+        }
+        (acls.len() as i32).encode(&mut encoded);
+        for (key, list) in &acls {
+            key.encode(&mut encoded);
+            (list.len() as i32).encode(&mut encoded);
+            list.iter().for_each(|entry| entry.encode(&mut encoded));
+        }
+        let (mut walk, mut more) = (Walk::default(), true);
+        while more {
+            more = gate.read(|tree| {
+                walk.chunk(tree, CHUNK, |path, node| {
+                    encode_node(&mut encoded, path, node.data(), node.acl().key(), &node.stat);
+                })
+            });
+            out.write_all(&encoded)?;
+            encoded.clear();
+        }
+        out.write_all(&STREAM_END)
     }
 
     /// Writes a snapshot now.

@@ -43,7 +43,7 @@ pub use real_disk::RealDisk;
 pub use recovery::{Fresh, RecoverOptions, Recovered, initialize_done, recover};
 pub use restore::{NodeRefused, Restore, SnapshotNode};
 pub use sim_disk::SimDisk;
-pub use snapshot::{SnapshotSummary, read_snapshot};
+pub use snapshot::{STREAM_END, SnapshotSummary, read_snapshot, read_stream};
 pub use snapshot_writer::{SnapshotWriter, encode_node};
 pub use truncate::{Truncated, truncate};
 

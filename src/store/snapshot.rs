@@ -60,22 +60,31 @@ pub fn read_snapshot<R: Read>(
     let mut file = SnapshotFile { window: Window::new(source, 0) };
     let mut summary = SnapshotSummary::default();
     file.header()?;
-    for _ in 0..file.int()? {
-        let (id, timeout_ms) = (file.long()?, file.int()?);
-        restore.session(id, timeout_ms);
-        summary.sessions += 1;
-    }
-    for _ in 0..file.int()? {
-        let (key, acl) = (file.long()?, file.acl()?);
-        restore.acl(key, acl);
-        summary.acls += 1;
-    }
+    file.lists(&mut summary, restore)?;
     summary.nodes = file.nodes(restore)?;
     file.seal()?;
     file.sections(&mut summary)?;
     summary.bytes = file.window.position();
     restore.snapshot_done(zxid, summary.digest, summary.last_zxid);
     Ok(summary)
+}
+
+/// What ends the copy that a leader sends: the end of the nodes, and a signature.
+pub const STREAM_END: [u8; 19] = *b"\0\0\0\x01/\0\0\0\x0aBenWasHere";
+
+/// Reads the copy that a leader sends, a snapshot without header, seals and sections, into `restore`. Returns what was
+/// read behind its end.
+pub fn read_stream<R: Read>(source: R, zxid: Zxid, restore: &mut impl Restore) -> Result<Vec<u8>, BadSnapshot> {
+    restore.clear();
+    let mut file = SnapshotFile { window: Window::new(source, 0) };
+    file.lists(&mut SnapshotSummary::default(), restore)?;
+    file.nodes(restore)?;
+    let signature: [u8; 14] = file.array()?;
+    if signature != STREAM_END[5..] {
+        return Err(file.bad("the copy does not end as it should"));
+    }
+    restore.snapshot_done(zxid, None, None);
+    Ok(file.window.bytes().to_vec())
 }
 
 struct SnapshotFile<R> {
@@ -118,6 +127,21 @@ impl<R: Read> SnapshotFile<R> {
         }
         // Version and dbid: the original looks at neither; the first seal covers them.
         self.array::<12>()?;
+        Ok(())
+    }
+
+    /// Sessions and ACL lists.
+    fn lists(&mut self, summary: &mut SnapshotSummary, restore: &mut impl Restore) -> Result<(), BadSnapshot> {
+        for _ in 0..self.int()? {
+            let (id, timeout_ms) = (self.long()?, self.int()?);
+            restore.session(id, timeout_ms);
+            summary.sessions += 1;
+        }
+        for _ in 0..self.int()? {
+            let (key, acl) = (self.long()?, self.acl()?);
+            restore.acl(key, acl);
+            summary.acls += 1;
+        }
         Ok(())
     }
 

@@ -108,6 +108,15 @@ impl Engine {
         Prepared::Logged(at.zxid)
     }
 
+    /// Turns a request into an error transaction without looking at it: its session has moved to another server.
+    pub fn refuse(&mut self, request: &Request<'_>, error: ErrorCode, out: &mut Vec<u8>) -> Zxid {
+        self.zxid = self.zxid.next();
+        let Request { session: client_id, xid: cxid, time_ms, .. } = *request;
+        TxnHeader { client_id, cxid, zxid: self.zxid.0, time_ms, op: OpCode::ERROR.0 }.encode(out);
+        Txn::Error { err: error.0 }.encode(OpCode::ERROR, out);
+        self.zxid
+    }
+
     /// Decodes and validates; on success the body is appended and the overlay knows the change.
     fn judge(&mut self, at: &Txnal<'_>, out: &mut Vec<u8>) -> Result<Result<(), Refusal>, Undecodable> {
         let request = &at.request;

@@ -1,0 +1,175 @@
+//! A member of an ensemble: election, then leading or following, then election again, until the process ends. Each term
+//! begins with the log written out and the tree at its end, so that the vote speaks of what is on disk.
+
+use super::leader::Leader;
+use super::learner::{self, Ended};
+use super::member::Role;
+use super::pipeline::Pipeline;
+use super::snapshots::Snapshotter;
+use super::{ServerError, thread};
+use crate::config::Config;
+use crate::proto::Zxid;
+use crate::store::{self, Dirs, EpochFile, Epochs, RealDisk};
+use crate::tree::Tree;
+use crate::zab::ServerId;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// What an election decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// This server leads.
+    Lead,
+    /// Another does.
+    Follow(ServerId),
+}
+
+/// Elections as the member sees them: this server's last transaction and epoch in, a decision out.
+pub trait Electing: Send {
+    /// Takes part until a leader is found.
+    fn elect(&mut self, last: Zxid, epoch: i64) -> Decision;
+}
+
+/// What every term needs to know.
+pub struct Setup {
+    /// This server.
+    pub me: ServerId,
+    /// Who votes.
+    pub voters: Vec<ServerId>,
+    /// The quorum ports.
+    pub ports: Vec<(ServerId, Vec<(String, u16)>)>,
+    /// The text of the configuration, as it travels.
+    pub text: String,
+    /// Time to connect and to get in step.
+    pub init: Duration,
+    /// Time to be silent.
+    pub sync: Duration,
+    /// One tick.
+    pub tick: Duration,
+    /// Longest packet.
+    pub packet_max: usize,
+    /// `quorumListenOnAllIPs`.
+    pub listen_on_all: bool,
+    /// Files.
+    pub dirs: Dirs,
+    /// The write path.
+    pub pipeline: Arc<Pipeline>,
+    /// Snapshots.
+    pub snapshotter: Arc<Snapshotter>,
+    /// Reads the files into a new tree.
+    pub reload: Box<dyn Fn() -> Result<Tree, ServerError> + Send + Sync>,
+    /// An empty tree to be filled.
+    pub empty: Box<dyn Fn() -> Tree + Send + Sync>,
+    /// Numbers of links.
+    pub links: AtomicU64,
+}
+
+impl Setup {
+    /// What a configuration says.
+    pub fn new(
+        config: &Config,
+        dirs: Dirs,
+        pipeline: Arc<Pipeline>,
+        snapshotter: Arc<Snapshotter>,
+        reload: Box<dyn Fn() -> Result<Tree, ServerError> + Send + Sync>,
+        empty: Box<dyn Fn() -> Tree + Send + Sync>,
+    ) -> Self {
+        let ensemble = &config.more.ensemble;
+        let tick = Duration::from_millis(u64::try_from(config.tick_time_ms).unwrap_or(2000));
+        let ticks = |count: i32| tick * u32::try_from(count).unwrap_or(1).max(1);
+        let ports = ensemble.members.values().map(|member| {
+            let addresses = member.addresses.iter();
+            (member.id, addresses.map(|at| (at.host.as_str().to_owned(), at.quorum_port)).collect())
+        });
+        let frame = usize::try_from(config.jute_max_buffer).unwrap_or(0);
+        let extra = usize::try_from(config.jute_extra_size).unwrap_or(0);
+        Setup {
+            me: pipeline.me,
+            voters: ensemble.voters().map(|member| member.id).collect(),
+            ports: ports.collect(),
+            text: ensemble.to_string(),
+            init: ticks(config.init_limit_ticks),
+            sync: ticks(config.sync_limit_ticks),
+            tick,
+            // A transaction carries what its request did, and a little more.
+            packet_max: frame.saturating_mul(2).saturating_add(extra).saturating_add(1 << 20),
+            listen_on_all: config.quorum_listen_on_all_ips,
+            dirs,
+            pipeline,
+            snapshotter,
+            reload,
+            empty,
+            links: AtomicU64::new(1),
+        }
+    }
+
+    /// A number for a link.
+    pub fn link_id(&self) -> u64 {
+        self.links.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// More than half of the voters.
+    pub fn is_quorum<'a>(&self, members: impl IntoIterator<Item = &'a ServerId>) -> bool {
+        let voting = members.into_iter().filter(|member| self.voters.contains(member)).count();
+        2 * voting > self.voters.len()
+    }
+
+    /// Where a member's quorum port is now.
+    pub fn resolve(&self, member: ServerId) -> Vec<SocketAddr> {
+        let addresses = self.ports.iter().find(|(id, _)| *id == member).into_iter().flat_map(|(_, all)| all);
+        addresses.filter_map(|(host, port)| (host.as_str(), *port).to_socket_addrs().ok()).flatten().collect()
+    }
+
+    /// Both epochs on disk.
+    pub fn epochs(&self, last: Zxid) -> Result<Epochs, ServerError> {
+        Ok(store::settle_epochs(&RealDisk, &self.dirs, last)?)
+    }
+
+    /// Writes one of them, durably.
+    pub fn write_epoch(&self, which: EpochFile, epoch: i64) -> Result<(), ServerError> {
+        Ok(store::write_epoch(&RealDisk, &self.dirs, which, epoch)?)
+    }
+}
+
+/// Runs terms on a thread of its own. What cannot be gone on from ends the process: the others are a quorum without it.
+pub fn start(setup: Arc<Setup>, mut electing: Box<dyn Electing>) -> Result<(), ServerError> {
+    thread("member".into(), move || {
+        loop {
+            if let Err(error) = term(&setup, &mut *electing) {
+                tracing::error!(%error, "this member cannot go on");
+                std::process::exit(error.exit_code());
+            }
+        }
+    })
+    .map(drop)
+}
+
+fn term(setup: &Arc<Setup>, electing: &mut dyn Electing) -> Result<(), ServerError> {
+    let stopped = || ServerError::Unsupported("the log has stopped; what it holds is read again at the next start".into());
+    let last = setup.pipeline.stand_down().ok_or_else(stopped)?;
+    let epochs = setup.epochs(last)?;
+    tracing::info!(%last, epoch = epochs.current, "looking for a leader");
+    let decision = electing.elect(last, epochs.current);
+    debug_assert!(setup.pipeline.role() == Role::Looking);
+    setup.pipeline.begin_sync();
+    match decision {
+        Decision::Lead => {
+            tracing::info!("leading");
+            match Leader::lead(setup, last, epochs) {
+                Ok(()) => tracing::warn!("no quorum follows any more"),
+                Err(ServerError::Store(error)) => return Err(error.into()),
+                Err(error) => tracing::warn!(%error, "leading has ended"),
+            }
+        }
+        Decision::Follow(leader) => {
+            tracing::info!(leader, "following");
+            match learner::follow(setup, leader, last, epochs) {
+                Ended::Connection(why) => tracing::warn!(leader, why, "following has ended"),
+                Ended::Files(error) => return Err(error),
+            }
+        }
+    }
+    Ok(())
+}
