@@ -227,6 +227,7 @@ impl Leader {
             self.changed.notify_all();
             let mut state =
                 self.wait(state, "got in step", |state| self.setup.is_quorum(&state.in_step)).map_err(failed)?;
+            (self.setup.settled)(epoch);
             self.setup.pipeline.lead(epoch, &self.setup.voters);
             state.serving = true;
         }

@@ -204,6 +204,7 @@ fn converse(
         }
     }
     link.send(&packet(kind::ACK, epoch << 32, None, None));
+    (setup.settled)(epoch);
     setup.pipeline.follow(link.clone());
     for (_, record) in pending {
         setup.pipeline.learn(record)?;

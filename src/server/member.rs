@@ -40,6 +40,13 @@ pub enum Role {
     Following,
 }
 
+impl Role {
+    /// Whether clients are served.
+    pub fn serves(self) -> bool {
+        matches!(self, Role::Alone | Role::Leading | Role::Following)
+    }
+}
+
 /// How a follower is brought up to date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Plan {
@@ -154,6 +161,11 @@ impl Pipeline {
     /// What this server is.
     pub fn role(&self) -> Role {
         self.lock().member.role
+    }
+
+    /// Whether requests become transactions here: on a leader, or alone.
+    pub fn judges(&self) -> bool {
+        self.lock().member.judges()
     }
 
     /// Followers and observers that get proposals, as `(synced followers, observers)`.

@@ -1,6 +1,7 @@
 //! The server: threads, sockets and files around the pure core. The way of a request through these rooms is drawn in
 //! `src/ARCHITECTURE.md`.
 
+mod election;
 mod gate;
 mod leader;
 mod learner;
@@ -91,11 +92,7 @@ impl Server {
         let started = Instant::now();
         let clock = Clock::default();
         if config.is_quorum() {
-            return Err(ServerError::Unsupported(
-                "this configuration describes an ensemble, and this version serves standalone only: \
-                 remove the server.N lines, or keep the Java server for this member"
-                    .into(),
-            ));
+            quorum::supported(config)?;
         }
         let policy = Arc::new(policy_of(config)?);
         let owners =
@@ -105,7 +102,8 @@ impl Server {
         let field_max = frame_max.saturating_add(usize::try_from(config.jute_extra_size).unwrap_or(0));
         let (mut tree, fresh, load_ms) = load(config, &dirs, owners, field_max)?;
 
-        for session in tree.orphaned_sessions() {
+        // A member leaves them to the leader's history.
+        for session in if config.is_quorum() { Vec::new() } else { tree.orphaned_sessions() } {
             tracing::info!(
                 session = format_args!("0x{session:x}"),
                 "removing ephemerals of a session that no longer exists"
@@ -156,6 +154,7 @@ impl Server {
             Fresh::No | Fresh::Uninitialized => {}
         }
 
+        let (taking, digest) = (snapshotter.clone(), config.digest_enabled);
         let listener = listen(config)?;
         let address = listener.local_addr().map_err(|error| ServerError::System { what: "address", error })?;
         let log_view = Arc::new(LogView::default());
@@ -198,6 +197,20 @@ impl Server {
                     std::process::exit(1);
                 }
             })?;
+        }
+        if let Some(me) = my_id {
+            let election = Box::new(election::Election::start(config, me)?);
+            let (again, reloading) = (config.clone(), dirs.clone());
+            let setup = quorum::Setup::new(
+                config,
+                dirs.clone(),
+                pipeline.clone(),
+                taking,
+                Box::new(move || Ok(load(&again, &reloading, owners, field_max)?.0)),
+                Box::new(move || Tree::new(owners, digest)),
+                election.settle(),
+            );
+            quorum::start(Arc::new(setup), election)?;
         }
         start_ticking(config, pipeline.clone())?;
         start_purging(config, dirs)?;
@@ -396,6 +409,9 @@ fn start_ticking(config: &Config, pipeline: Arc<Pipeline>) -> Result<(), ServerE
         loop {
             let now_ms = pipeline.clock.now_ms();
             std::thread::sleep(pipeline.clock.until((now_ms / tick_ms + 1) * tick_ms));
+            if !pipeline.judges() {
+                continue;
+            }
             let expired = pipeline.engine(|engine| engine.sessions.expire(pipeline.clock.now_ms()));
             let closes: Vec<_> = expired
                 .into_iter()
@@ -409,6 +425,9 @@ fn start_ticking(config: &Config, pipeline: Arc<Pipeline>) -> Result<(), ServerE
         let pause = Duration::from_millis(60_000 / u64::from(rules.max_per_minute));
         loop {
             std::thread::sleep(Duration::from_millis(rules.interval_ms));
+            if !reaping.judges() {
+                continue;
+            }
             let now_ms = reaping.clock.wall_ms();
             for path in reaping.gate.read(|tree| Reaper::candidates(tree, &rules, now_ms)) {
                 tracing::debug!(path, "deleting a container or TTL node that is done");

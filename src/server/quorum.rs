@@ -32,6 +32,28 @@ pub trait Electing: Send {
     fn elect(&mut self, last: Zxid, epoch: i64) -> Decision;
 }
 
+/// Refuses what a member cannot do yet, rather than do it wrongly.
+pub fn supported(config: &Config) -> Result<(), ServerError> {
+    let ensemble = &config.more.ensemble;
+    let me = config.more.my_id.unwrap_or(-1);
+    let votes = ensemble.voters().any(|member| member.id == me);
+    let cannot = [
+        (!votes, "this server as an observer: make it a participant"),
+        (ensemble.is_hierarchical(), "groups and weights"),
+        (config.reconfig_enabled, "reconfigEnabled"),
+        (config.local_sessions_enabled, "localSessionsEnabled"),
+        (config.multi_address_enabled, "multiAddress.enabled"),
+        (config.ssl_quorum, "sslQuorum"),
+        (config.quorum_auth_enable_sasl, "quorum.auth.enableSasl"),
+    ];
+    match cannot.iter().find(|(asked, _)| *asked) {
+        None => Ok(()),
+        Some((_, what)) => Err(ServerError::Unsupported(format!(
+            "this version does not support, in an ensemble, {what}; or keep the Java server for this member"
+        ))),
+    }
+}
+
 /// What every term needs to know.
 pub struct Setup {
     /// This server.
@@ -62,6 +84,8 @@ pub struct Setup {
     pub reload: Box<dyn Fn() -> Result<Tree, ServerError> + Send + Sync>,
     /// An empty tree to be filled.
     pub empty: Box<dyn Fn() -> Tree + Send + Sync>,
+    /// Called once the epoch of a term is settled.
+    pub settled: Box<dyn Fn(i64) + Send + Sync>,
     /// Numbers of links.
     pub links: AtomicU64,
 }
@@ -75,6 +99,7 @@ impl Setup {
         snapshotter: Arc<Snapshotter>,
         reload: Box<dyn Fn() -> Result<Tree, ServerError> + Send + Sync>,
         empty: Box<dyn Fn() -> Tree + Send + Sync>,
+        settled: Box<dyn Fn(i64) + Send + Sync>,
     ) -> Self {
         let ensemble = &config.more.ensemble;
         let tick = Duration::from_millis(u64::try_from(config.tick_time_ms).unwrap_or(2000));
@@ -101,6 +126,7 @@ impl Setup {
             snapshotter,
             reload,
             empty,
+            settled,
             links: AtomicU64::new(1),
         }
     }

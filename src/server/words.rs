@@ -2,9 +2,10 @@
 //! lets `admin` make the text. The numbers of connections are asked of each reactor in its own thread.
 
 use super::log_thread::LogView;
+use super::member::Role;
 use super::pipeline::Pipeline;
 use super::snapshots::Snapshotter;
-use crate::admin::view::{ConnectedSession, Connection, Latency, Sessions, Settings, Sizes, Statistics, WatchSummary};
+use crate::admin::view::{ConnectedSession, Connection, Latency, MemberSettings, Mode, Sessions, Settings, Sizes, Statistics, WatchSummary};
 use crate::admin::{Effect, Part, View, environment::Environment, four_letter};
 use crate::config::Config;
 use crate::metrics::{self, Provider, Readings};
@@ -29,6 +30,7 @@ pub struct Words {
     snapshotter: Arc<Snapshotter>,
     /// What `startup_*` and `dbinittime` show, ms.
     load_ms: (i64, i64, i64),
+    quorum_size: usize,
 }
 
 /// What one reactor tells of itself.
@@ -65,8 +67,8 @@ impl Words {
                 min_session_timeout_ms: config.min_session_timeout_ms,
                 max_session_timeout_ms: config.max_session_timeout_ms,
                 client_port_listen_backlog: config.client_port_listen_backlog,
-                server_id: 0,
-                member: None,
+                server_id: config.more.my_id.filter(|_| config.is_quorum()).unwrap_or(0),
+                member: config.is_quorum().then(|| member_settings(config)),
             },
             dirs,
             provider: match config.metrics_provider_class.rsplit('.').next() {
@@ -79,6 +81,7 @@ impl Words {
             log,
             snapshotter,
             load_ms,
+            quorum_size: config.more.ensemble.voters().count(),
         }
     }
 
@@ -89,7 +92,7 @@ impl Words {
         if !self.allowed.contains(&command.word) {
             return four_letter::not_whitelisted(command);
         }
-        match command.effect(true, argument) {
+        match command.effect(self.pipeline.role().serves(), argument) {
             Some(Effect::SetTraceMask(mask)) => self.trace_mask.store(mask, Ordering::Relaxed),
             Some(Effect::ResetStatistics) => drop(self.ask(|reactor, _| reactor.reset_statistics()).await),
             Some(Effect::ResetConnections) => drop(self.ask(|reactor, _| reactor.reset_connections()).await),
@@ -114,8 +117,12 @@ impl Words {
 
     async fn view(&self, parts: &[Part]) -> View {
         let wants = |part: Part| parts.contains(&part);
-        let mut view =
-            View { serving: true, trace_mask: self.trace_mask.load(Ordering::Relaxed), ..View::not_serving() };
+        let role = self.pipeline.role();
+        let mut view = View {
+            serving: role.serves(),
+            trace_mask: self.trace_mask.load(Ordering::Relaxed),
+            ..View::not_serving()
+        };
         let (listing, watching) = (wants(Part::Connections), wants(Part::Watches));
         let mut all = Told::default();
         if listing || watching || wants(Part::Statistics) || wants(Part::Metrics) || wants(Part::WatchSummary) {
@@ -141,6 +148,16 @@ impl Words {
                 connections: self.connections(),
                 outstanding: self.pipeline.outstanding(),
                 zxid,
+                mode: match role {
+                    Role::Leading => Mode::Leader,
+                    Role::Following => Mode::Follower,
+                    _ => Mode::Standalone,
+                },
+                peer_state: match role {
+                    Role::Leading => Some("leading - broadcast".into()),
+                    Role::Following => Some("following - broadcast".into()),
+                    _ => None,
+                },
                 nodes,
                 ..Statistics::default()
             };
@@ -212,6 +229,18 @@ impl Words {
             (metrics::UPTIME, self.pipeline.clock.now_ms()),
         ] {
             readings.set(gauge, value);
+        }
+        if self.pipeline.role() == Role::Leading {
+            let (followers, observers) = self.pipeline.learners();
+            for (gauge, value) in [
+                (metrics::QUORUM_SIZE, self.quorum_size),
+                (metrics::LEARNERS, followers + observers),
+                (metrics::SYNCED_FOLLOWERS, followers),
+                (metrics::SYNCED_NON_VOTING_FOLLOWERS, 0),
+                (metrics::SYNCED_OBSERVERS, observers),
+            ] {
+                readings.set(gauge, value as i64);
+            }
         }
         let log = self.log.stats();
         readings.add(metrics::BYTES_RECEIVED_COUNT, stats.bytes_received as i64);
@@ -295,6 +324,21 @@ fn shown(connection: &crate::reactor::Connection, offset: i64) -> Connection {
             },
         }),
         expires_ms: connection.heard_ms() + i64::from(connection.timeout_ms()) + offset,
+    }
+}
+
+fn member_settings(config: &Config) -> MemberSettings {
+    let ensemble = &config.more.ensemble;
+    let own = config.more.my_id.and_then(|id| ensemble.members.get(&id));
+    let addresses = own.map(|member| member.addresses.as_slice()).unwrap_or_default();
+    MemberSettings {
+        init_limit: config.init_limit_ticks,
+        sync_limit: config.sync_limit_ticks,
+        election_alg: 3,
+        election_ports: addresses.iter().map(|address| address.election_port).collect(),
+        quorum_ports: addresses.iter().map(|address| address.quorum_port).collect(),
+        observer: false,
+        membership: Some(ensemble.to_string()),
     }
 }
 

@@ -1,0 +1,361 @@
+#!/usr/bin/env python3
+"""Ensembles of three on loopback, of Oxkeepers or mixed with Apache's server: who leads, who dies, and what must be left.
+
+  scenario.py OXKEEPER [JAVA_SERVER] [NAME...]
+
+OXKEEPER and JAVA_SERVER are commands that take a zoo.cfg. Without JAVA_SERVER ("-") the mixed scenarios are skipped aloud.
+The last line is 'N passed, N failed, N skipped'.
+"""
+
+import os
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+from zk import Client, ZkError, mode, word
+
+
+def free_ports(count):
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+class Ensemble:
+    def __init__(self, kinds):
+        self.kinds, self.folder = dict(kinds), tempfile.mkdtemp(prefix="ensemble-")
+        self.processes = {}
+        ports = free_ports(3 * len(self.kinds))
+        self.ports = {id: ports[3 * at:3 * at + 3] for at, id in enumerate(self.kinds)}
+        for id in self.kinds:
+            home = f"{self.folder}/{id}"
+            os.makedirs(f"{home}/data")
+            with open(f"{home}/data/myid", "w") as file:
+                file.write(f"{id}\n")
+            lines = [f"dataDir={home}/data", "tickTime=500", "initLimit=20", "syncLimit=6", "admin.enableServer=false",
+                     f"clientPort={self.client(id)}", "4lw.commands.whitelist=*", "preAllocSize=64"]
+            lines += [f"server.{n}=127.0.0.1:{p[1]}:{p[2]}:participant" for n, p in self.ports.items()]
+            with open(f"{home}/zoo.cfg", "w") as file:
+                file.write("\n".join(lines) + "\n")
+
+    def client(self, id):
+        return self.ports[id][0]
+
+    def start(self, *ids):
+        for id in ids or self.kinds:
+            home = f"{self.folder}/{id}"
+            log = open(f"{home}/log", "a")
+            command = shlex.split(COMMANDS[self.kinds[id]]) + [f"{home}/zoo.cfg"]
+            self.processes[id] = subprocess.Popen(command, stdout=log, stderr=log, cwd=home)
+
+    def kill(self, id, how=signal.SIGKILL):
+        process = self.processes.pop(id)
+        process.send_signal(how)
+        process.wait(30)
+
+    def modes(self):
+        return {id: mode(self.client(id)) for id in self.processes}
+
+    def leader(self, patience=40):
+        """Waits until everybody that runs serves and one leads."""
+        end = time.time() + patience
+        while time.time() < end:
+            modes = self.modes()
+            if sorted(modes.values()) == ["follower"] * (len(modes) - 1) + ["leader"]:
+                return next(id for id, role in modes.items() if role == "leader")
+            for id, process in self.processes.items():
+                assert process.poll() is None, f"member {id} has ended with {process.returncode}: {self.tail(id)}"
+            time.sleep(0.1)
+        raise AssertionError(f"no leader: {self.modes()}\n" + "\n".join(self.tail(id) for id in self.kinds))
+
+    def tail(self, id):
+        with open(f"{self.folder}/{id}/log", errors="replace") as file:
+            return f"--- member {id} ({self.kinds[id]})\n" + "".join(file.readlines()[-25:])
+
+    def trees(self):
+        """Everybody's tree as text; waits until they are equal, for members follow one after the other."""
+        for _ in range(100):
+            found = {id: self.tree(id) for id in self.processes}
+            if len(set(found.values())) == 1:
+                return next(iter(found.values()))
+            time.sleep(0.1)
+        raise AssertionError(f"the trees differ: {found}")
+
+    def tree(self, id):
+        client, out = Client(self.client(id)), []
+        client.sync()
+
+        def visit(path):
+            stat = client.exists(path)
+            out.append(f"{path} {client.get(path)!r} {stat.hex()}")
+            for name in client.children(path):
+                if path != "/" or name != "zookeeper":
+                    visit(f"{path.rstrip('/')}/{name}")
+        for name in client.children("/"):
+            if name != "zookeeper":
+                visit("/" + name)
+        client.end()
+        return "\n".join(out)
+
+    def end(self, keep=False):
+        for id in list(self.processes):
+            self.kill(id)
+        if not keep:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Load(threading.Thread):
+    """Writes through any member and remembers what was acknowledged."""
+
+    def __init__(self, ensemble, name):
+        super().__init__(daemon=True)
+        self.ensemble, self.name_, self.acknowledged, self.stopping = ensemble, name, [], False
+
+    def run(self):
+        at, number, client = 0, 0, None
+        while not self.stopping:
+            try:
+                if client is None:
+                    ids = list(self.ensemble.processes)
+                    at += 1
+                    client = Client(self.ensemble.client(ids[at % len(ids)]), wait=3)
+                path = f"/{self.name_}-{number}"
+                number += 1
+                client.create(path, b"x" * (number % 300))
+                self.acknowledged.append(path)
+            except ZkError:
+                client = None
+            except (OSError, ValueError, ZeroDivisionError):
+                client = None
+                time.sleep(0.05)
+
+    def finish(self):
+        self.stopping = True
+        self.join(20)
+        return self.acknowledged
+
+
+def check_everything(ensemble, acknowledged):
+    tree = ensemble.trees()
+    there = {line.split(" ", 1)[0] for line in tree.splitlines()}
+    lost = [path for path in acknowledged if path not in there]
+    assert not lost, f"{len(lost)} of {len(acknowledged)} acknowledged writes are lost, such as {lost[:3]}"
+    return len(there)
+
+
+def through_every_member(ensemble):
+    """Clients of each member write and read, a sync shows everything, a session moves and its ephemeral stays."""
+    clients = {id: Client(ensemble.client(id)) for id in ensemble.kinds}
+    base = f"/base-{time.time_ns()}"
+    next(iter(clients.values())).create(base)
+    for id, client in clients.items():
+        client.sync()
+        client.create(f"{base}/from-{id}", str(id).encode())
+        client.set(f"{base}/from-{id}", b"set")
+        assert client.get(f"{base}/from-{id}") == b"set"
+        try:
+            client.create(f"{base}/from-{id}")
+            raise AssertionError("it exists, and was made again")
+        except ZkError as error:
+            assert error.code == -110, error.code
+    for client in clients.values():
+        client.sync()
+        assert client.children(base) == sorted(f"from-{id}" for id in clients)
+    ids = list(clients)
+    for one, other in zip(ids, ids[1:] + ids[:1]):
+        first = Client(ensemble.client(one), timeout_ms=6000)
+        assert first.session >> 56 == one, f"session {first.session:x} of member {one}"
+        first.create(f"{base}/ephemeral-{one}", b"", 1)
+        second = Client(ensemble.client(other), session=first.session, password=first.password)
+        assert second.session == first.session
+        try:
+            first.create(f"{base}/moved-{one}")
+            raise AssertionError("the session has moved, and its old connection still writes")
+        except (ZkError, ConnectionError) as error:
+            assert not isinstance(error, ZkError) or error.code == -118, error.code
+        second.sync()
+        assert second.exists(f"{base}/ephemeral-{one}")
+        second.end()
+        clients[other].sync()
+        assert clients[other].exists(f"{base}/ephemeral-{one}") is None
+    lost = Client(ensemble.client(ids[0]), timeout_ms=2000)
+    lost.create(f"{base}/expires", b"", 1)
+    lost.drop()
+    kept = Client(ensemble.client(ids[1]), timeout_ms=2000)
+    kept.create(f"{base}/kept", b"", 1)
+    for _ in range(12):
+        time.sleep(0.5)
+        kept.ping()
+    clients[ids[0]].sync()
+    assert clients[ids[0]].exists(f"{base}/expires") is None, "a session without a client did not expire"
+    assert clients[ids[0]].exists(f"{base}/kept"), "a session that was heard has expired"
+    kept.end()
+    for client in clients.values():
+        client.end()
+
+
+def members_and_sessions(kinds):
+    ensemble = Ensemble(kinds)
+    try:
+        ensemble.start()
+        leader = ensemble.leader()
+        through_every_member(ensemble)
+        ensemble.trees()
+        for id, role in ensemble.modes().items():
+            assert f"zk_server_state\t{role}" in word(ensemble.client(id), "mntr")
+        return f"member {leader}, {ensemble.kinds[leader]}, leads"
+    finally:
+        ensemble.end()
+
+
+def leader_dies(kinds, times=3):
+    """kill -9 of the leader under load; it comes back each time."""
+    ensemble = Ensemble(kinds)
+    try:
+        ensemble.start()
+        ensemble.leader()
+        loads = [Load(ensemble, f"load{n}") for n in range(3)]
+        for load in loads:
+            load.start()
+        waits = []
+        for _ in range(times):
+            time.sleep(2)
+            leader = ensemble.leader()
+            ensemble.kill(leader)
+            started = time.time()
+            ensemble.leader()
+            waits.append(time.time() - started)
+            time.sleep(1)
+            ensemble.start(leader)
+            ensemble.leader()
+        acknowledged = [path for load in loads for path in load.finish()]
+        assert len(acknowledged) > 100, f"only {len(acknowledged)} writes"
+        nodes = check_everything(ensemble, acknowledged)
+        return f"{len(acknowledged)} acknowledged, {nodes} nodes, led again after {max(waits):.1f} s at most"
+    finally:
+        ensemble.end()
+
+
+def everybody_dies(kinds):
+    ensemble = Ensemble(kinds)
+    try:
+        ensemble.start()
+        ensemble.leader()
+        load = Load(ensemble, "load")
+        load.start()
+        time.sleep(3)
+        for id in list(ensemble.processes):
+            ensemble.kill(id)
+        acknowledged = load.finish()
+        ensemble.start()
+        ensemble.leader()
+        nodes = check_everything(ensemble, acknowledged)
+        return f"{len(acknowledged)} acknowledged, {nodes} nodes"
+    finally:
+        ensemble.end()
+
+
+def empty_member_joins(kinds):
+    """A member that lost its disk, or comes late, copies everything; another one catches up from memory."""
+    ensemble = Ensemble(kinds)
+    ids = list(kinds)
+    try:
+        ensemble.start(*ids[1:])
+        ensemble.leader()
+        load = Load(ensemble, "load")
+        load.start()
+        time.sleep(3)
+        ensemble.start(ids[0])
+        ensemble.leader()
+        time.sleep(1)
+        ensemble.kill(ids[0])
+        time.sleep(0.3)
+        ensemble.start(ids[0])
+        ensemble.leader()
+        nodes = check_everything(ensemble, load.finish())
+        return f"{nodes} nodes"
+    finally:
+        ensemble.end()
+
+
+def rolling_migration(kinds):
+    """Java to Oxkeeper and back, one member at a time, with a load and a session that must live through it."""
+    ensemble = Ensemble(kinds)
+    try:
+        ensemble.start()
+        ensemble.leader()
+        load = Load(ensemble, "load")
+        load.start()
+        ids = list(kinds)
+        session = Client(ensemble.client(ids[0]), timeout_ms=10000)
+        session.create("/ephemeral", b"", 1)
+        for kind in ("ox", "java"):
+            for id in ids:
+                ensemble.leader()
+                ensemble.kill(id, signal.SIGTERM)
+                ensemble.kinds[id] = kind
+                ensemble.start(id)
+                ensemble.leader()
+                other = next(one for one in ids if one != id)
+                session = Client(ensemble.client(other), session=session.session, password=session.password)
+        assert session.exists("/ephemeral"), "the session is lost"
+        nodes = check_everything(ensemble, load.finish())
+        return f"{len(load.acknowledged)} acknowledged, {nodes} nodes"
+    finally:
+        ensemble.end()
+
+
+OX3 = {1: "ox", 2: "ox", 3: "ox"}
+# With empty folders the largest id leads.
+JAVA_LEADS = {1: "ox", 2: "ox", 3: "java"}
+OX_LEADS = {1: "java", 2: "java", 3: "ox"}
+JAVA3 = {1: "java", 2: "java", 3: "java"}
+SCENARIOS = [
+    ("ox-members", members_and_sessions, OX3),
+    ("ox-leader-dies", leader_dies, OX3),
+    ("ox-everybody-dies", everybody_dies, OX3),
+    ("ox-empty-member", empty_member_joins, OX3),
+    ("java-leads", members_and_sessions, JAVA_LEADS),
+    ("ox-leads", members_and_sessions, OX_LEADS),
+    ("mixed-leader-dies", leader_dies, {1: "ox", 2: "java", 3: "ox"}),
+    ("mixed-leader-dies-java", leader_dies, OX_LEADS),
+    ("mixed-empty-member", empty_member_joins, JAVA_LEADS),
+    ("mixed-empty-java-member", empty_member_joins, OX_LEADS),
+    ("rolling-migration", rolling_migration, JAVA3),
+]
+
+
+def main():
+    names, passed, failed, skipped = sys.argv[3:], 0, 0, 0
+    for name, run, kinds in SCENARIOS:
+        if names and name not in names:
+            continue
+        if "java" in kinds.values() and COMMANDS["java"] == "-":
+            print(f"SKIPPED {name}: no Java server")
+            skipped += 1
+            continue
+        started = time.time()
+        try:
+            said = run(kinds)
+            print(f"ok      {name}: {said} ({time.time() - started:.0f} s)", flush=True)
+            passed += 1
+        except Exception as error:  # a scenario tells everything in its exception
+            print(f"FAILED  {name}: {type(error).__name__}: {error}", flush=True)
+            failed += 1
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    return 1 if failed or not passed else 0
+
+
+COMMANDS = {"ox": sys.argv[1], "java": sys.argv[2] if len(sys.argv) > 2 else "-"}
+if __name__ == "__main__":
+    sys.exit(main())
