@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 
 from zk import Client, ZkError, mode, word
 
@@ -107,10 +108,10 @@ class Ensemble:
         client.end()
         return "\n".join(out)
 
-    def end(self, keep=False):
+    def end(self):
         for id in list(self.processes):
             self.kill(id)
-        if not keep:
+        if not os.environ.get("ENSEMBLE_KEEP"):
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -351,6 +352,7 @@ def main():
             passed += 1
         except Exception as error:  # a scenario tells everything in its exception
             print(f"FAILED  {name}: {type(error).__name__}: {error}", flush=True)
+            traceback.print_exc()
             failed += 1
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
     return 1 if failed or not passed else 0

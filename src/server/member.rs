@@ -11,7 +11,7 @@ use crate::jute::{Encode, Reader};
 use crate::proto::acl::Id;
 use crate::proto::session::{self, SessionId};
 use crate::proto::txn::{TxnHeader, TxnRecord};
-use crate::proto::{OpCode, Zxid};
+use crate::proto::{Class, OpCode, Zxid};
 use crate::reactor::{Delivery, Item, Submission, Wanted};
 use crate::tree::Tree;
 use crate::zab::{Broadcast, ServerId};
@@ -379,7 +379,8 @@ impl Pipeline {
             self.answer_syncs(state);
             return Ok(());
         }
-        if !matches!(op.class(), Some(crate::proto::Class::Write | crate::proto::Class::Session)) {
+        let travels = matches!(op.class(), Some(Class::Write | Class::Session)) || op == OpCode::CREATE_SESSION;
+        if !travels {
             return Err(Violation(format!("a request to forward of type {op}")));
         }
         if op == OpCode::CREATE_SESSION {

@@ -81,7 +81,7 @@ impl Words {
             log,
             snapshotter,
             load_ms,
-            quorum_size: config.more.ensemble.voters().count(),
+            quorum_size: if config.is_quorum() { config.more.ensemble.voters().count() } else { 0 },
         }
     }
 
@@ -233,7 +233,6 @@ impl Words {
         if self.pipeline.role() == Role::Leading {
             let (followers, observers) = self.pipeline.learners();
             for (gauge, value) in [
-                (metrics::QUORUM_SIZE, self.quorum_size),
                 (metrics::LEARNERS, followers + observers),
                 (metrics::SYNCED_FOLLOWERS, followers),
                 (metrics::SYNCED_NON_VOTING_FOLLOWERS, 0),
@@ -241,6 +240,12 @@ impl Words {
             ] {
                 readings.set(gauge, value as i64);
             }
+        }
+        if self.quorum_size > 0 {
+            readings.set(metrics::QUORUM_SIZE, self.quorum_size as i64);
+        }
+        if self.pipeline.role() == Role::Following {
+            readings.set(metrics::SYNCED_OBSERVERS, 0);
         }
         let log = self.log.stats();
         readings.add(metrics::BYTES_RECEIVED_COUNT, stats.bytes_received as i64);
