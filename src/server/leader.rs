@@ -219,8 +219,9 @@ impl Leader {
         {
             let mut state = self.lock();
             state.accepted.insert(me);
-            let mut state =
-                self.wait(state, "accepted the epoch", |state| self.setup.is_quorum(&state.accepted)).map_err(failed)?;
+            let mut state = self
+                .wait(state, "accepted the epoch", |state| self.setup.is_quorum(&state.accepted))
+                .map_err(failed)?;
             self.setup.write_epoch(EpochFile::Current, epoch)?;
             state.elected = true;
             state.in_step.insert(me);
@@ -300,12 +301,7 @@ impl Leader {
         let accepted = hello.zxid >> 32;
         let epoch = self.agree_on_epoch(if observer { -1 } else { member }, accepted)?;
         let mut sending = socket.try_clone()?;
-        sending.write_all(&packet(
-            kind::LEADERINFO,
-            epoch << 32,
-            Some(&super::link::PROTOCOL.to_bytes()),
-            None,
-        ))?;
+        sending.write_all(&packet(kind::LEADERINFO, epoch << 32, Some(&super::link::PROTOCOL.to_bytes()), None))?;
         let answer = read_packet(&mut source, 4096)?;
         let current = Reader::unlimited(answer.data.as_deref().unwrap_or_default()).int();
         let (kind::ACKEPOCH, Ok(current)) = (answer.kind, current) else {

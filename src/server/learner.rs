@@ -89,8 +89,7 @@ fn term(setup: &Setup, leader: ServerId, last: Zxid, epochs: Epochs) -> Result<N
     let _ = socket.set_nodelay(true);
     socket.set_read_timeout(Some(setup.init))?;
     socket.set_write_timeout(Some(setup.init))?;
-    let mut source =
-        Source { ahead: Vec::new(), socket: BufReader::with_capacity(64 << 10, socket.try_clone()?) };
+    let mut source = Source { ahead: Vec::new(), socket: BufReader::with_capacity(64 << 10, socket.try_clone()?) };
     let (link, outgoing) = Link::new(setup.link_id(), false, socket);
     thread("to-leader".into(), move || outgoing.run())?;
     let ended = converse(setup, &mut source, &link, last, epochs);
@@ -116,13 +115,7 @@ fn connect(setup: &Setup, leader: ServerId) -> Result<TcpStream, Ended> {
     violation(format!("the leader cannot be reached: {error}"))
 }
 
-fn converse(
-    setup: &Setup,
-    source: &mut Source,
-    link: &Link,
-    last: Zxid,
-    epochs: Epochs,
-) -> Result<Never, Ended> {
+fn converse(setup: &Setup, source: &mut Source, link: &Link, last: Zxid, epochs: Epochs) -> Result<Never, Ended> {
     let mut info = setup.me.to_bytes();
     PROTOCOL.encode(&mut info);
     0i64.encode(&mut info);
@@ -252,12 +245,7 @@ fn truncate(setup: &Setup, zxid: Zxid) -> Result<Zxid, Ended> {
 }
 
 /// Takes everything from the leader.
-fn snapshot(
-    setup: &Setup,
-    source: &mut Source,
-    zxid: Zxid,
-    last: Zxid,
-) -> Result<Zxid, Ended> {
+fn snapshot(setup: &Setup, source: &mut Source, zxid: Zxid, last: Zxid) -> Result<Zxid, Ended> {
     tracing::info!(%zxid, "getting in step: everything is copied from the leader");
     if last > zxid {
         // A later start would read the newer files of another history.

@@ -134,9 +134,8 @@ impl Member {
             self.recent.pop_front();
         }
         let Some(queue) = self.waiting.get_mut(&write.session) else { return write };
-        let is_its = |first: &mut InFlight| {
-            first.xid == write.xid && (first.op == write.op || write.op == OpCode::ERROR)
-        };
+        let is_its =
+            |first: &mut InFlight| first.xid == write.xid && (first.op == write.op || write.op == OpCode::ERROR);
         let mine = queue.pop_front_if(is_its);
         if queue.is_empty() || write.op == OpCode::CLOSE_SESSION {
             self.waiting.remove(&write.session);
@@ -305,7 +304,8 @@ impl Pipeline {
         } else if peer > min && peer < max && !at_start {
             // It has one that never became history: cut before it, unless that was in another epoch.
             let before = recent.iter().rev().map(|(zxid, _)| *zxid).find(|zxid| *zxid < peer);
-            match before.filter(|_| recent.iter().find(|(z, _)| *z > peer).is_some_and(|(z, _)| z.epoch() == peer.epoch()))
+            match before
+                .filter(|_| recent.iter().find(|(z, _)| *z > peer).is_some_and(|(z, _)| z.epoch() == peer.epoch()))
             {
                 Some(before) => Plan::Trunc(before),
                 None => Plan::Snap(last),

@@ -7,6 +7,7 @@
 
 use super::gate::Gate;
 use super::mailbox::Mailbox;
+use super::member::{Member, Role};
 use crate::auth::Policy;
 use crate::clock::Clock;
 use crate::engine::{ConnectionKey, Engine, Prepared, Request, Touch};
@@ -20,7 +21,6 @@ use crate::reactor::{
 };
 use crate::throttle::{ConnectionThrottle, SessionKind};
 use crate::tree::{Outcome, Tree};
-use super::member::{Member, Role};
 use crate::zab::{Broadcast, ServerId};
 use bytes::Bytes;
 use std::collections::VecDeque;

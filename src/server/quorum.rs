@@ -173,7 +173,8 @@ pub fn start(setup: Arc<Setup>, mut electing: Box<dyn Electing>) -> Result<(), S
 }
 
 fn term(setup: &Arc<Setup>, electing: &mut dyn Electing) -> Result<(), ServerError> {
-    let stopped = || ServerError::Unsupported("the log has stopped; what it holds is read again at the next start".into());
+    let stopped =
+        || ServerError::Unsupported("the log has stopped; what it holds is read again at the next start".into());
     let last = setup.pipeline.stand_down().ok_or_else(stopped)?;
     let epochs = setup.epochs(last)?;
     tracing::info!(%last, epoch = epochs.current, "looking for a leader");

@@ -2,9 +2,9 @@
 //! and writes outside.
 
 use super::pipeline::Pipeline;
+use crate::jute::Encode;
 use crate::proto::Zxid;
 use crate::proto::txn::{DIGEST_VERSION, TxnDigest};
-use crate::jute::Encode;
 use crate::store::{Compression, Dirs, RealDisk, STREAM_END, SnapshotWriter, StoreError, encode_node};
 use crate::tree::Walk;
 use std::io;

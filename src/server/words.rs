@@ -5,7 +5,9 @@ use super::log_thread::LogView;
 use super::member::Role;
 use super::pipeline::Pipeline;
 use super::snapshots::Snapshotter;
-use crate::admin::view::{ConnectedSession, Connection, Latency, MemberSettings, Mode, Sessions, Settings, Sizes, Statistics, WatchSummary};
+use crate::admin::view::{
+    ConnectedSession, Connection, Latency, MemberSettings, Mode, Sessions, Settings, Sizes, Statistics, WatchSummary,
+};
 use crate::admin::{Effect, Part, View, environment::Environment, four_letter};
 use crate::config::Config;
 use crate::metrics::{self, Provider, Readings};
@@ -118,11 +120,8 @@ impl Words {
     async fn view(&self, parts: &[Part]) -> View {
         let wants = |part: Part| parts.contains(&part);
         let role = self.pipeline.role();
-        let mut view = View {
-            serving: role.serves(),
-            trace_mask: self.trace_mask.load(Ordering::Relaxed),
-            ..View::not_serving()
-        };
+        let mut view =
+            View { serving: role.serves(), trace_mask: self.trace_mask.load(Ordering::Relaxed), ..View::not_serving() };
         let (listing, watching) = (wants(Part::Connections), wants(Part::Watches));
         let mut all = Told::default();
         if listing || watching || wants(Part::Statistics) || wants(Part::Metrics) || wants(Part::WatchSummary) {
