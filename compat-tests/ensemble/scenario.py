@@ -364,6 +364,12 @@ def main():
     return 1 if failed or not passed else 0
 
 
-COMMANDS = {"ox": sys.argv[1], "java": sys.argv[2] if len(sys.argv) > 2 else "-"}
+def absolute(command):
+    """Members run in folders of their own."""
+    words = shlex.split(command)
+    return shlex.join([os.path.abspath(words[0]) if "/" in words[0] else words[0]] + words[1:])
+
+
+COMMANDS = {"ox": absolute(sys.argv[1]), "java": absolute(sys.argv[2]) if len(sys.argv) > 2 else "-"}
 if __name__ == "__main__":
     sys.exit(main())

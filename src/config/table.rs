@@ -401,10 +401,10 @@ config_keys! {
 }
 "Ensemble" {
     init_limit_ticks: i32 =
-        Key::cfg("initLimit", Int, "0", Ensemble).unit(Ticks).otherwise("0: must be set in an ensemble"),
+        Key::cfg("initLimit", Int, "0", Now).unit(Ticks).otherwise("0: must be set in an ensemble"),
         "Time a follower has to connect and catch up.";
     sync_limit_ticks: i32 =
-        Key::cfg("syncLimit", Int, "0", Ensemble).unit(Ticks).otherwise("0: must be set in an ensemble"),
+        Key::cfg("syncLimit", Int, "0", Now).unit(Ticks).otherwise("0: must be set in an ensemble"),
         "Time a follower may be silent.";
     connect_to_learner_master_limit_ticks: i32 = Key::cfg("connectToLearnerMasterLimit", Int, "0", Ensemble).unit(Ticks)
         .otherwise("0: initLimit"),
@@ -421,7 +421,7 @@ config_keys! {
         "File with the server, group and weight lines, which then must not stand in zoo.cfg.";
     leader_serves: bool = Key::prop("leaderServes", UnlessNo, "yes", Ensemble),
         "Whether the leader serves clients.";
-    quorum_listen_on_all_ips: bool = Key::cfg("quorumListenOnAllIPs", Bool, "false", Ensemble),
+    quorum_listen_on_all_ips: bool = Key::cfg("quorumListenOnAllIPs", Bool, "false", Now),
         "Whether the ports for other members listen on all addresses.";
     sync_enabled: bool = Key::cfg("syncEnabled", Bool, "true", Ensemble),
         "Whether observers write the transaction log and snapshots.";

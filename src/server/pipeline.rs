@@ -200,7 +200,7 @@ impl Pipeline {
                             time_ms,
                             field_max: self.field_max,
                         };
-                        let moved = !state.engine.sessions.own(session, 0);
+                        let moved = state.member.role != Role::Alone && !state.engine.sessions.own(session, 0);
                         batch.prepare(
                             &mut state.engine,
                             tree,

@@ -166,6 +166,14 @@ impl Words {
             let buckets = self.pipeline.engine(|engine| engine.sessions.by_expiry());
             let global = buckets.into_iter().map(|(due, ids)| (due + offset, ids)).collect();
             view.sessions = Sessions::Tracked { local: None, global };
+            if role == Role::Following {
+                let mut global: Vec<_> = self
+                    .pipeline
+                    .gate
+                    .read(|tree| tree.sessions().iter().map(|(id, timeout_ms)| (*id, *timeout_ms)).collect());
+                global.sort_unstable();
+                view.sessions = Sessions::Learned { local: None, global };
+            }
             view.ephemerals = self.pipeline.gate.read(|tree| {
                 let mut owners: Vec<_> = tree.ephemeral_owners().collect();
                 owners.sort_unstable();
