@@ -238,8 +238,9 @@ fn mistakes_in_names_are_pointed_out() {
 
 #[test]
 fn keys_of_later_parts_are_accepted_aloud() {
-    let config =
-        load("secureClientPort=2281\nadmin.serverPort=8081\ninitLimit=10\nnio.numWorkerThreads=4\nsasl.client=false");
+    let config = load(
+        "secureClientPort=2281\nadmin.serverPort=8081\ninitLimit=10\ncnxTimeout=6000\nnio.numWorkerThreads=4\nsasl.client=false",
+    );
     assert_eq!(
         notes(&config, "secureClientPort"),
         [(Loudness::Warn, "accepted, no effect yet: needs the TLS and SASL part")]
@@ -248,7 +249,8 @@ fn keys_of_later_parts_are_accepted_aloud() {
         notes(&config, "admin.serverPort"),
         [(Loudness::Warn, "accepted, no effect yet: needs the operations part")]
     );
-    assert_eq!(notes(&config, "initLimit"), [(Loudness::Info, "accepted, no effect yet: needs the ensemble part")]);
+    assert_eq!(notes(&config, "cnxTimeout")[0].1, "accepted, no effect yet: needs the ensemble part");
+    assert_eq!(notes(&config, "initLimit"), [], "it has an effect by now");
     assert_eq!(notes(&config, "nio.numWorkerThreads")[0].0, Loudness::Info);
     assert!(notes(&config, "sasl.client")[0].1.contains("clients"));
     assert_eq!(notes(&load("secureClientPort=2281\nsslQuorum=false"), "sslQuorum"), [], "a default needs no remark");
