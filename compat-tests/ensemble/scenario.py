@@ -169,6 +169,12 @@ def through_every_member(ensemble):
             raise AssertionError("it exists, and was made again")
         except ZkError as error:
             assert error.code == -110, error.code
+        if "java" not in ensemble.kinds.values():
+            try:
+                client.call(5, b"\0\0\0")
+                raise AssertionError("that was no setData")
+            except ZkError as error:
+                assert error.code == -5, error.code
     for client in clients.values():
         client.sync()
         assert client.children(base) == sorted(f"from-{id}" for id in clients)

@@ -183,3 +183,40 @@ impl Outgoing {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bytes_are_those_of_the_original() {
+        // Captured from 3.9.5: a first join.
+        let mut info = 1i64.to_bytes();
+        PROTOCOL.encode(&mut info);
+        0i64.encode(&mut info);
+        let bytes = packet(kind::FOLLOWERINFO, 0, Some(&info), None);
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, "0000000b0000000000000000000000140000000000000001000100000000000000000000ffffffff");
+        let read = read_packet(&mut &bytes[..], 64).unwrap();
+        assert_eq!((read.kind, read.zxid, read.data, read.ids.len()), (kind::FOLLOWERINFO, 0, Some(info), 0));
+    }
+
+    #[test]
+    fn identities_travel_and_nothing_hostile_takes_memory() {
+        let ids = [Id::new("digest", "me:x"), Id::new("ip", "127.0.0.1")];
+        let bytes = packet(kind::REQUEST, -1, Some(b"body"), Some(&ids));
+        assert_eq!(read_packet(&mut &bytes[..], 4).unwrap().ids, ids);
+        assert!(read_packet(&mut &bytes[..], 3).is_err(), "more data than allowed");
+        for cut in 0..bytes.len() {
+            assert!(read_packet(&mut &bytes[..cut], 4).is_err(), "{cut} bytes");
+        }
+        for at in [12, 20] {
+            let mut hostile = bytes.to_vec();
+            hostile[at..at + 4].copy_from_slice(&i32::MAX.to_be_bytes());
+            assert!(read_packet(&mut &hostile[..], usize::MAX).is_err());
+        }
+        let mut negative = bytes.to_vec();
+        negative[12..16].copy_from_slice(&(-2i32).to_be_bytes());
+        assert!(read_packet(&mut &negative[..], 64).is_err());
+    }
+}

@@ -534,6 +534,10 @@ impl Batch {
         };
         let zxid = match prepared {
             Prepared::Logged(zxid) => zxid,
+            // Another member hears of it by a transaction, or its client would wait for ever.
+            Prepared::Undecodable if connection.is_none() => {
+                engine.refuse(request, ErrorCode::MARSHALLING_ERROR, &mut self.records)
+            }
             Prepared::Undecodable => engine.zxid(),
         };
         let write = InFlight {
