@@ -6,6 +6,8 @@ mod error;
 mod opcode;
 pub mod path;
 pub mod records;
+#[cfg(test)]
+mod schema_tests;
 pub mod session;
 pub mod txn;
 mod zxid;
