@@ -230,7 +230,7 @@ impl Default for Sessions {
 /// Numbers of data watches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct WatchSummary {
-    /// Connections that have any.
+    /// Connections that have any, or whose have all fired.
     pub connections: usize,
     /// Distinct paths.
     pub paths: usize,

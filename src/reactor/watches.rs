@@ -64,6 +64,9 @@ pub struct Watches {
     data: Table,
     child: Table,
     by_connection: HashMap<Number, HashSet<Arc<str>>>,
+    /// Paths in the data table of each connection. As in the original, one whose watches have all fired stays listed,
+    /// with 0, until it closes; one that removed its last watch does not.
+    data_paths: HashMap<Number, usize>,
     recursive: usize,
 }
 
@@ -73,6 +76,10 @@ impl Watches {
         let known =
             self.data.get_key_value(path).or_else(|| self.child.get_key_value(path)).map(|(path, _)| path.clone());
         let path = known.unwrap_or_else(|| path.into());
+        if kind != WatchKind::Child {
+            let first = !self.data.get(&path).is_some_and(|watchers| watchers.contains_key(&number));
+            *self.data_paths.entry(number).or_default() += usize::from(first);
+        }
         let mut set = |table: fn(&mut Self) -> &mut Table, bit| {
             let bits = table(self).entry(path.clone()).or_default().entry(number).or_default();
             let new = *bits & bit == 0;
@@ -120,7 +127,9 @@ impl Watches {
             WatcherType::Persistent => (PERSISTENT, PERSISTENT),
             WatcherType::PersistentRecursive => (RECURSIVE, 0),
         };
-        self.clear_bits(number, path, data, child);
+        if self.clear_bits(number, path, data, child) && self.data_paths.get(&number) == Some(&0) {
+            self.data_paths.remove(&number);
+        }
         true
     }
 
@@ -129,6 +138,7 @@ impl Watches {
         for path in self.by_connection.remove(&number).unwrap_or_default() {
             self.clear_bits(number, &path, u8::MAX, u8::MAX);
         }
+        self.data_paths.remove(&number);
     }
 
     /// Who hears of a change of the node itself, recursive watchers above included, each once. Standard watches are used up.
@@ -151,7 +161,9 @@ impl Watches {
         }
         told.sort_unstable();
         told.dedup();
-        self.use_up(|watches| &mut watches.data, path);
+        for number in self.use_up(|watches| &mut watches.data, path) {
+            self.data_path_gone(number);
+        }
     }
 
     /// Who hears of a change of the children of `path`. Standard watches are used up.
@@ -164,9 +176,10 @@ impl Watches {
         self.use_up(|watches| &mut watches.child, path);
     }
 
-    fn use_up(&mut self, table: fn(&mut Self) -> &mut Table, path: &str) {
-        let Some(watchers) = table(self).get_mut(path) else { return };
+    /// The connections that have nothing left in this table at the path.
+    fn use_up(&mut self, table: fn(&mut Self) -> &mut Table, path: &str) -> Vec<Number> {
         let mut emptied = Vec::new();
+        let Some(watchers) = table(self).get_mut(path) else { return emptied };
         watchers.retain(|number, bits| {
             *bits &= !STANDARD;
             if *bits == 0 {
@@ -177,10 +190,20 @@ impl Watches {
         if watchers.is_empty() {
             table(self).remove(path);
         }
-        emptied.into_iter().for_each(|number| self.forget_if_gone(number, path));
+        emptied.iter().for_each(|number| self.forget_if_gone(*number, path));
+        emptied
     }
 
-    fn clear_bits(&mut self, number: Number, path: &str, data: u8, child: u8) {
+    fn data_path_gone(&mut self, number: Number) {
+        if let Some(paths) = self.data_paths.get_mut(&number) {
+            *paths -= 1;
+        }
+    }
+
+    /// True when the path is no longer in the connection's data table.
+    fn clear_bits(&mut self, number: Number, path: &str, data: u8, child: u8) -> bool {
+        let has_data = |watches: &Self| watches.data.get(path).is_some_and(|watchers| watchers.contains_key(&number));
+        let had_data = has_data(self);
         let mut recursive = 0;
         for (table, bits) in [(&mut self.data, data), (&mut self.child, child)] {
             let Some(watchers) = table.get_mut(path) else { continue };
@@ -197,6 +220,11 @@ impl Watches {
         }
         self.recursive -= recursive;
         self.forget_if_gone(number, path);
+        let gone = had_data && !has_data(self);
+        if gone {
+            self.data_path_gone(number);
+        }
+        gone
     }
 
     fn forget_if_gone(&mut self, number: Number, path: &str) {
@@ -220,6 +248,11 @@ impl Watches {
     /// Watches in both tables, as `watch_count` counts.
     pub fn count(&self) -> usize {
         [&self.data, &self.child].into_iter().flat_map(|table| table.values()).map(HashMap::len).sum()
+    }
+
+    /// The connections that `wchs` counts and `wchc` lists: also those whose data watches have all fired.
+    pub fn data_connections(&self) -> impl Iterator<Item = Number> {
+        self.data_paths.keys().copied()
     }
 
     /// Data watches with their connections, as `wchs`, `wchc` and `wchp` list them.
@@ -277,6 +310,32 @@ mod tests {
         assert!(!watches.remove(1, "/a", WatcherType::Any));
         assert!(watches.is_empty());
         assert_eq!(watches.recursive, 0);
+    }
+
+    /// What the Java server answers to `wchs` after the same steps.
+    #[test]
+    fn a_connection_counts_until_it_closes_or_removes_its_last_data_watch() {
+        let mut watches = Watches::default();
+        let listed = |watches: &Watches| {
+            let mut numbers: Vec<_> = watches.data_connections().collect();
+            numbers.sort_unstable();
+            numbers
+        };
+        watches.add(1, "/x", WatchKind::Data);
+        assert_eq!(data(&mut watches, "/x"), [1]);
+        assert_eq!(listed(&watches), [1]);
+        watches.add(2, "/x", WatchKind::Child);
+        assert_eq!(listed(&watches), [1]);
+        watches.add(2, "/y", WatchKind::Persistent);
+        watches.add(2, "/y", WatchKind::Data);
+        assert_eq!(listed(&watches), [1, 2]);
+        assert!(watches.remove(2, "/y", WatcherType::Data));
+        assert_eq!(listed(&watches), [1, 2]);
+        assert!(watches.remove(2, "/y", WatcherType::Any));
+        assert_eq!(listed(&watches), [1]);
+        watches.remove_connection(1);
+        watches.remove_connection(2);
+        assert!(watches.data_paths.is_empty() && watches.is_empty());
     }
 
     #[test]

@@ -294,18 +294,22 @@ fn tell(reactor: &Reactor, pipeline: &Pipeline, listing: bool, watching: bool) -
         told.connections = reactor.connections().map(|(_, connection)| shown(connection, offset)).collect();
     }
     let mut by_session = std::collections::BTreeMap::<i64, Vec<String>>::new();
-    let mut watchers = std::collections::BTreeSet::new();
+    let session = |number| reactor.connection(number).and_then(|connection| connection.session());
+    for number in reactor.watches().data_connections() {
+        told.summary.connections += 1;
+        if watching && let Some(session) = session(number) {
+            by_session.entry(session).or_default();
+        }
+    }
     for (path, numbers) in reactor.watches().data_watches() {
         told.summary.paths += 1;
         for number in numbers {
             told.summary.total += 1;
-            watchers.insert(number);
-            if watching && let Some(session) = reactor.connection(number).and_then(|connection| connection.session()) {
+            if watching && let Some(session) = session(number) {
                 by_session.entry(session).or_default().push(path.to_owned());
             }
         }
     }
-    told.summary.connections = watchers.len();
     told.watches = by_session.into_iter().collect();
     told
 }
