@@ -1,7 +1,7 @@
 //! Fast Leader Election: servers tell each other whom they would follow, adopt the better vote, and are decided once a
 //! quorum agrees and nobody better was heard of for a moment. A server that has a leader tells those that look for one.
 
-use super::notification::{Notification, PeerState, Vote};
+use super::notification::{Notification, PeerState, VERSION, Vote};
 use super::voters::Voters;
 use crate::proto::Zxid;
 use crate::zab::ServerId;
@@ -209,16 +209,19 @@ impl Election {
         }
         search.settled.insert(from, ballot);
         let (me, round, voters) = (self.me, self.round, &self.voters);
-        let is_led = |ballots: &BTreeMap<ServerId, Ballot>| {
+        let is_led = |ballots: &BTreeMap<ServerId, Ballot>, own: Option<&Ballot>| {
             let leader = ballot.vote.leader;
             let leads = if leader == me {
                 ballot.vote.round == round
             } else {
                 ballots.get(&leader).is_some_and(|own| own.state == PeerState::Leading)
             };
-            leads && voters.is_quorum(|id| ballots.get(&id).is_some_and(|other| other.agrees(&ballot)))
+            let of = |id| if id == me { own } else { ballots.get(&id) };
+            leads && voters.is_quorum(|id| of(id).is_some_and(|other| other.agrees(&ballot)))
         };
-        if (ballot.vote.round == round && is_led(&search.received)) || is_led(&search.settled) {
+        // In its own round this server's vote counts too: the others may have settled on it before it could count theirs.
+        let mine = Ballot { state: PeerState::Looking, vote: search.proposal, version: VERSION };
+        if (ballot.vote.round == round && is_led(&search.received, Some(&mine))) || is_led(&search.settled, None) {
             self.round = ballot.vote.round;
             self.decide(ballot.vote, out);
         }
@@ -228,7 +231,7 @@ impl Election {
     fn count(&mut self, now_ms: i64) {
         let me = self.me;
         let Some(search) = &mut self.search else { return };
-        let mine = Ballot { state: PeerState::Looking, vote: search.proposal, version: 2 };
+        let mine = Ballot { state: PeerState::Looking, vote: search.proposal, version: VERSION };
         let agrees = |id| id == me || search.received.get(&id).is_some_and(|ballot| ballot.agrees(&mine));
         if !self.voters.contains(search.proposal.leader) || !self.voters.is_quorum(agrees) {
             search.final_at_ms = None;

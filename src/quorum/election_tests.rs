@@ -93,6 +93,38 @@ fn a_quorum_that_has_a_leader_is_joined_whatever_round_and_zxid_it_kept() {
 }
 
 #[test]
+fn ones_own_vote_counts_when_the_others_settled_on_it_first() {
+    // Two of five are down; the vote of 5 itself, still looking, was lost on the way.
+    let (mut one, mut out) = (election(1, &[1, 2, 3, 4, 5]), Vec::new());
+    one.look(Zxid(7), 1, 0, &mut out);
+    one.receive(2, &told(PeerState::Looking, 5, 7, 1, 1), 1, &mut out);
+    one.receive(2, &told(PeerState::Following, 5, 7, 1, 1), 2, &mut out);
+    assert_eq!(decided(&out), None, "5 has not said yet that it leads");
+    one.receive(5, &told(PeerState::Leading, 5, 7, 1, 1), 3, &mut out);
+    assert_eq!(decided(&out), Some((PeerState::Following, 5)));
+    // In another round it does not count.
+    let (mut one, mut out) = (election(1, &[1, 2, 3, 4, 5]), Vec::new());
+    one.look(Zxid(7), 1, 0, &mut out);
+    one.receive(2, &told(PeerState::Looking, 5, 7, 1, 1), 1, &mut out);
+    one.receive(2, &told(PeerState::Following, 5, 7, 4, 1), 2, &mut out);
+    one.receive(5, &told(PeerState::Leading, 5, 7, 4, 1), 3, &mut out);
+    assert_eq!(decided(&out), None);
+}
+
+#[test]
+fn company_after_a_long_wait_brings_the_deadline_forward() {
+    let (mut one, mut out) = (election(1, &[1, 2, 3]), Vec::new());
+    one.look(Zxid(7), 1, 0, &mut out);
+    let mut now = 0;
+    while one.deadline_ms().unwrap() - now < 60_000 {
+        now = one.deadline_ms().unwrap();
+        one.tick(now, &mut out);
+    }
+    one.receive(2, &told(PeerState::Looking, 2, 7, 1, 1), now + 5, &mut out);
+    assert_eq!(one.deadline_ms(), Some(now + 205));
+}
+
+#[test]
 fn followers_alone_do_not_make_a_leader_that_is_gone() {
     let (mut one, mut out) = (election(1, &[1, 2, 3, 4, 5]), Vec::new());
     one.look(Zxid(7), 1, 0, &mut out);

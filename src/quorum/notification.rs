@@ -8,7 +8,7 @@ use crate::zab::ServerId;
 pub const NOTIFICATION_MAX: usize = 512 << 10;
 
 /// The form that is written: with the peer epoch and the configuration.
-const VERSION: i32 = 2;
+pub(super) const VERSION: i32 = 2;
 
 /// What a server is at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
