@@ -28,6 +28,13 @@ struct Peer {
     dialing: bool,
 }
 
+/// What the thread that waits for a leader is woken for.
+enum News {
+    Decided(Decision),
+    /// A message made the next deadline an earlier one.
+    Sooner,
+}
+
 struct Shared {
     me: ServerId,
     own_address: String,
@@ -36,7 +43,7 @@ struct Shared {
     peers: Mutex<BTreeMap<ServerId, Peer>>,
     filled: Condvar,
     core: Mutex<quorum::Election>,
-    decided: Mutex<Sender<Decision>>,
+    news: Mutex<Sender<News>>,
     started: Instant,
     ended: AtomicBool,
 }
@@ -48,7 +55,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// The elections of one member.
 pub struct Election {
     shared: Arc<Shared>,
-    decided: Receiver<Decision>,
+    news: Receiver<News>,
 }
 
 impl Election {
@@ -76,7 +83,7 @@ impl Election {
             peers: Mutex::new(BTreeMap::new()),
             filled: Condvar::new(),
             core: Mutex::new(quorum::Election::new(me, Voters::of(ensemble), ensemble.to_string())),
-            decided: Mutex::new(to),
+            news: Mutex::new(to),
             started: Instant::now(),
             ended: AtomicBool::new(false),
         });
@@ -90,7 +97,7 @@ impl Election {
         let listener = bind(address).map_err(|error| ServerError::Listen { address, error })?;
         let accepting = shared.clone();
         thread("election".into(), move || accept(&accepting, &listener))?;
-        Ok(Election { shared, decided: from })
+        Ok(Election { shared, news: from })
     }
 
     /// What to call once a term's epoch is settled: the vote then says so to whoever comes later.
@@ -107,10 +114,11 @@ impl Electing for Election {
             let deadline = locked(&self.shared.core).deadline_ms();
             let wait = deadline
                 .map_or(LONG, |at| Duration::from_millis(u64::try_from(at - self.shared.now_ms()).unwrap_or(0)));
-            if let Ok(decision) = self.decided.recv_timeout(wait) {
-                return decision;
+            match self.news.recv_timeout(wait) {
+                Ok(News::Decided(decision)) => return decision,
+                Ok(News::Sooner) => {}
+                Err(_) => self.shared.step(|core, now_ms, out| core.tick(now_ms, out)),
             }
-            self.shared.step(|core, now_ms, out| core.tick(now_ms, out));
         }
     }
 }
@@ -139,10 +147,12 @@ fn accept(shared: &Arc<Shared>, listener: &TcpListener) {
             return;
         }
         let shared = shared.clone();
-        let greeted = thread("election-peer".into(), move || {
-            if let Err(error) = shared.greeted(socket) {
-                tracing::debug!(%peer, %error, "a connection to the election port ends");
+        let greeted = thread("election-peer".into(), move || match shared.greeted(socket) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                tracing::warn!(%peer, %error, "what came to the election port was no member's; closed");
             }
+            Err(error) => tracing::debug!(%peer, %error, "a connection to the election port ends"),
         });
         if let Err(error) = greeted {
             tracing::warn!(%error, "a connection to the election port is not served");
@@ -164,7 +174,13 @@ impl Shared {
         let mut out = Vec::new();
         // Under the lock, so that messages leave in the order in which they were made.
         let mut core = locked(&self.core);
+        let before = core.deadline_ms();
         step(&mut core, self.now_ms(), &mut out);
+        // Alone, a server waits for up to a minute; when company comes, the end is a moment away.
+        if core.deadline_ms().is_some_and(|after| before.is_none_or(|before| after < before)) {
+            // Nobody waits: the process ends.
+            let _ = locked(&self.news).send(News::Sooner);
+        }
         for output in out {
             match output {
                 Output::Send(peer, told) => {
@@ -177,7 +193,7 @@ impl Shared {
                     let leads = state == PeerState::Leading;
                     let decision = if leads { Decision::Lead } else { Decision::Follow(vote.leader) };
                     // Nobody waits: the process ends.
-                    let _ = locked(&self.decided).send(decision);
+                    let _ = locked(&self.news).send(News::Decided(decision));
                 }
             }
         }
@@ -283,10 +299,19 @@ impl Shared {
         if thread("election-send".into(), move || shared.write(peer, &mine)).is_err() {
             return;
         }
-        while let Ok(frame) = read_frame(&mut socket) {
-            match Notification::decode(&frame) {
+        let read = |socket: &mut TcpStream| {
+            let frame = read_frame(socket)?;
+            Notification::decode(&frame).map_err(|error| bad(&format!("a vote that cannot be read: {error}")))
+        };
+        loop {
+            match read(&mut socket) {
                 Ok(told) => self.step(|core, now_ms, out| core.receive(peer, &told, now_ms, out)),
-                Err(error) => tracing::warn!(peer, %error, "a vote that cannot be read"),
+                Err(error) => {
+                    if error.kind() == io::ErrorKind::InvalidData {
+                        tracing::warn!(peer, %error, "the connection of the election to this member is closed");
+                    }
+                    break;
+                }
             }
         }
         let _ = writing.shutdown(Shutdown::Both);
@@ -342,4 +367,96 @@ fn read_frame(socket: &mut TcpStream) -> io::Result<Vec<u8>> {
     let mut frame = Vec::new();
     socket.take(length as u64).read_to_end(&mut frame)?;
     if frame.len() < length { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(frame) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::SystemProperties;
+    use crate::quorum::Vote;
+
+    /// Member 1 of two, and the listener of member 2, which the test plays.
+    struct Pair {
+        election: Election,
+        port: u16,
+        peer: TcpListener,
+        _folder: tempfile::TempDir,
+    }
+
+    fn pair() -> Pair {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("myid"), "1\n").unwrap();
+        let peer = TcpListener::bind("127.0.0.1:0").unwrap();
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (port, other) = (free.local_addr().unwrap().port(), peer.local_addr().unwrap().port());
+        drop(free);
+        let text = format!(
+            "dataDir={}\nclientPort=0\ntickTime=500\ninitLimit=20\nsyncLimit=6\n\
+             server.1=127.0.0.1:1:{port}\nserver.2=127.0.0.1:2:{other}\n",
+            folder.path().display()
+        );
+        let file = folder.path().join("zoo.cfg");
+        let config = Config::parse(text.as_bytes(), &file, &SystemProperties::default()).unwrap();
+        Pair { election: Election::start(&config, 1).unwrap(), port, peer, _folder: folder }
+    }
+
+    fn framed(told: &Notification) -> Vec<u8> {
+        let body = told.encode();
+        [&(body.len() as i32).to_be_bytes()[..], &body].concat()
+    }
+
+    fn greet(port: u16, peer: ServerId) -> TcpStream {
+        let mut socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        socket.write_all(&Greeting { server: peer, addresses: vec!["127.0.0.1:2".into()] }.encode()).unwrap();
+        socket
+    }
+
+    fn looking(round: i64) -> Notification {
+        let vote = Vote { leader: 2, zxid: Zxid(0), round, epoch: 0 };
+        Notification::new(PeerState::Looking, vote, "server.2=127.0.0.1:2:3:participant\nversion=0")
+    }
+
+    #[test]
+    fn who_waited_alone_decides_as_soon_as_there_is_company() {
+        let Pair { mut election, port, peer, _folder } = pair();
+        let (to, decision) = channel();
+        std::thread::spawn(move || to.send(election.elect(Zxid(0), 0)));
+        // It dials at 0, 200, 600, 1400 and 3000 ms; after the fourth it would sleep for 1600.
+        for _ in 0..4 {
+            let mut greeting = Vec::new();
+            peer.accept().unwrap().0.read_to_end(&mut greeting).unwrap();
+            assert_eq!(Greeting::decode(&greeting).unwrap().server, 1);
+        }
+        let mut socket = greet(port, 2);
+        socket.write_all(&framed(&looking(1))).unwrap();
+        let met = Instant::now();
+        assert_eq!(decision.recv_timeout(Duration::from_secs(10)), Ok(Decision::Follow(2)));
+        let took = met.elapsed();
+        assert!(took < Duration::from_millis(1200), "decided after {took:?}, when the pause between votes was over");
+    }
+
+    #[test]
+    fn strangers_and_votes_that_cannot_be_read_lose_their_connection() {
+        let Pair { election, port, peer: _peer, _folder } = pair();
+        let hostile: [&[u8]; 4] = [b"\x7f\xff\xff\xff", b"\0\0\0\0", b"\xff\xff\xff\xff", b"\0\0\0\x04\0\0\0\x09"];
+        for bytes in hostile {
+            let mut socket = greet(port, 2);
+            socket.write_all(bytes).unwrap();
+            socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+            // Closed, with or without a reset; an open connection would time out.
+            let end = socket.read_to_end(&mut Vec::new());
+            assert!(
+                end.as_ref().is_ok_and(|read| *read == 0)
+                    || end.is_err_and(|e| e.kind() == io::ErrorKind::ConnectionReset)
+            );
+        }
+        let mut socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        socket.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let end = socket.read_to_end(&mut Vec::new());
+        assert!(
+            end.as_ref().is_ok_and(|read| *read == 0) || end.is_err_and(|e| e.kind() == io::ErrorKind::ConnectionReset)
+        );
+        drop(election);
+    }
 }
