@@ -5,6 +5,8 @@
 mod election;
 #[cfg(test)]
 mod election_tests;
+#[cfg(test)]
+mod golden_tests;
 mod handshake;
 mod notification;
 mod voters;
