@@ -332,6 +332,7 @@ def rolling_migration(kinds):
 OX3 = {1: "ox", 2: "ox", 3: "ox"}
 JAVA_LEADS = {1: "ox", 2: "ox", 3: "java"}
 OX_LEADS = {1: "java", 2: "java", 3: "ox"}
+OX_SMALLEST = {1: "ox", 2: "java", 3: "java"}
 JAVA3 = {1: "java", 2: "java", 3: "java"}
 SCENARIOS = [
     ("ox-members", members_and_sessions, OX3),
@@ -340,6 +341,9 @@ SCENARIOS = [
     ("ox-empty-member", empty_member_joins, OX3),
     ("java-leads", members_and_sessions, JAVA_LEADS),
     ("ox-leads", members_and_sessions, OX_LEADS),
+    ("ox-joins-java", members_and_sessions, OX_SMALLEST),
+    ("ox-empty-joins-java", empty_member_joins, OX_SMALLEST),
+    ("ox-survives-java-leader", leader_dies, OX_SMALLEST),
     ("mixed-leader-dies", leader_dies, {1: "ox", 2: "java", 3: "ox"}),
     ("mixed-leader-dies-java", leader_dies, OX_LEADS),
     ("mixed-empty-member", empty_member_joins, JAVA_LEADS),
