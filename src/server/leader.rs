@@ -200,6 +200,11 @@ impl Leader {
     /// A member has accepted the epoch.
     fn agree_on_leader(&self, member: ServerId, history: Option<(i64, Zxid)>) -> io::Result<()> {
         let mut state = self.lock();
+        // What a latecomer has beyond a history that a quorum agreed on was never committed: it is cut
+        // (`Leader.waitForEpochAck`).
+        if state.elected {
+            return Ok(());
+        }
         if let Some((current, last)) = history {
             if (current, last) > (self.epochs.current, self.last) {
                 return Err(bad(format!("it has more history, epoch {current} to {last}, than this leader")));
@@ -312,7 +317,7 @@ impl Leader {
         self.agree_on_leader(if observer { -1 } else { member }, history)?;
 
         let (link, outgoing) = Link::new(id, observer, socket.try_clone()?);
-        let plan = pipeline.join(link.clone(), peer);
+        let plan = pipeline.join(link.clone(), member, peer);
         tracing::info!(member, %peer, ?plan, "a member gets in step");
         link.send(&packet(kind::NEWLEADER, epoch << 32, Some(setup.text.as_bytes()), None));
         match plan {
@@ -348,7 +353,7 @@ impl Leader {
             }
             let data = data.unwrap_or_default();
             match what {
-                kind::ACK if !observer => pipeline.acknowledged(member, Zxid(zxid)),
+                kind::ACK if !observer => pipeline.acknowledged(id, member, Zxid(zxid)),
                 kind::REQUEST => pipeline.submit_of(id, &data, &ids).map_err(io::Error::other)?,
                 kind::PING => pipeline.touched(&data),
                 kind::REVALIDATE => link.send(&pipeline.revalidate(id, &data).map_err(io::Error::other)?),

@@ -67,6 +67,8 @@ pub(super) struct Member {
     committed: Zxid,
     /// On a leader: followers that get proposals.
     pub links: Vec<Link>,
+    /// On a leader: the link each member came by last. What it says by an older one counts no more.
+    voices: HashMap<ServerId, u64>,
     /// On a follower: the way to the leader.
     leader: Option<Link>,
     /// On a follower: requests of own clients on their way to the leader.
@@ -91,6 +93,7 @@ impl Member {
             logged: zxid,
             committed: zxid,
             links: Vec::new(),
+            voices: HashMap::new(),
             leader: None,
             waiting: HashMap::new(),
             syncs: VecDeque::new(),
@@ -286,7 +289,7 @@ impl Pipeline {
 
     /// As leader: decides how a follower whose log ends at `peer` gets up to date, queues what it lacks, and lets it have
     /// every proposal from here on: all in one step.
-    pub fn join(&self, link: Link, peer: Zxid) -> Plan {
+    pub fn join(&self, link: Link, member: ServerId, peer: Zxid) -> Plan {
         let mut state = self.lock();
         let last = self.gate.read(Tree::zxid);
         let recent = &state.member.recent;
@@ -329,6 +332,10 @@ impl Pipeline {
                 link.send(&packet(kind::PROPOSAL, write.zxid.0, Some(&write.record), None));
             }
         }
+        // It may be about to cut what it acknowledged before: that must not count towards a quorum any more.
+        let state = &mut *state;
+        state.broadcast.rejoins(member, from);
+        state.member.voices.insert(member, link.id);
         state.member.links.push(link);
         plan
     }
@@ -340,7 +347,9 @@ impl Pipeline {
 
     /// As leader: a follower is gone.
     pub fn part(&self, id: u64) {
-        self.lock().member.links.retain(|link| link.id != id);
+        let mut state = self.lock();
+        state.member.links.retain(|link| link.id != id);
+        state.member.voices.retain(|_, link| *link != id);
     }
 
     /// As leader: every follower gets this.
@@ -349,9 +358,10 @@ impl Pipeline {
     }
 
     /// As leader: a voter has a transaction on disk.
-    pub fn acknowledged(&self, voter: ServerId, zxid: Zxid) {
+    pub fn acknowledged(&self, link: u64, voter: ServerId, zxid: Zxid) {
         let mut state = self.lock();
-        if state.member.role == Role::Leading && zxid.0 as u32 != 0 {
+        let heard = state.member.voices.get(&voter) == Some(&link);
+        if heard && state.member.role == Role::Leading && zxid.0 as u32 != 0 {
             let committed = state.broadcast.logged(voter, zxid);
             let committed = state.member.applicable(committed);
             let wakes = self.apply(&mut state, committed);

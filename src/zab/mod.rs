@@ -44,6 +44,13 @@ impl Broadcast {
         self.committed
     }
 
+    /// A voter begins anew with a history up to `zxid`: what it acknowledged beyond may be cut from its log.
+    pub fn rejoins(&mut self, voter: ServerId, zxid: Zxid) {
+        if let Some(logged) = self.logged.get_mut(&voter) {
+            *logged = zxid.min(*logged);
+        }
+    }
+
     /// Proposals without a quorum.
     pub fn outstanding(&self) -> usize {
         self.proposed.len()
@@ -76,5 +83,15 @@ mod tests {
         assert_eq!(broadcast.logged(3, Zxid(1)), Zxid(1));
         assert_eq!(broadcast.logged(2, Zxid(2)), Zxid(2));
         assert_eq!(broadcast.logged(9, Zxid(3)), Zxid(2), "a stranger has no voice");
+    }
+
+    #[test]
+    fn what_a_voter_is_told_to_cut_counts_no_more() {
+        let mut broadcast = Broadcast::new([1, 2, 3], Zxid(4));
+        broadcast.propose(Zxid(5));
+        assert_eq!(broadcast.logged(2, Zxid(5)), Zxid(4));
+        broadcast.rejoins(2, Zxid(4));
+        assert_eq!(broadcast.logged(1, Zxid(5)), Zxid(4), "only one of three still has it");
+        assert_eq!(broadcast.logged(2, Zxid(5)), Zxid(5));
     }
 }
