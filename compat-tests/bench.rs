@@ -111,7 +111,7 @@ fn snapshots_are_seen_while_they_are_written() {
 fn answers_of_more_than_the_output_limit_all_come() {
     let fixture = Fixture::start("");
     fixture.client(async |client, _| {
-        client.create("/large", &[7; 2000], &Acl::open_unsafe(), CreateMode::Persistent).await.unwrap();
+        client.create("/large", Some(&[7; 2000]), &Acl::open_unsafe(), CreateMode::Persistent).await.unwrap();
         let mut pending = Vec::new();
         for _ in 0..1000 {
             let body = PathWatchRequest { path: Some("/large".into()), watch: false }.to_bytes();
@@ -141,15 +141,15 @@ fn the_client_creates_reads_sets_and_deletes() {
     let fixture = Fixture::start("extendedTypesEnabled=true\n");
     fixture.client(async |client, _| {
         let open = Acl::open_unsafe();
-        let (path, stat) = client.create("/a", b"x", &open, CreateMode::Persistent).await.unwrap();
+        let (path, stat) = client.create("/a", Some(b"x"), &open, CreateMode::Persistent).await.unwrap();
         assert_eq!((path.as_str(), stat.data_length), ("/a", 1));
-        let again = client.create("/a", b"x", &open, CreateMode::Persistent).await;
+        let again = client.create("/a", Some(b"x"), &open, CreateMode::Persistent).await;
         assert_eq!(again.unwrap_err().code(), Some(ErrorCode::NODE_EXISTS));
-        let (path, _) = client.create("/a/e-", b"", &open, CreateMode::EphemeralSequential).await.unwrap();
+        let (path, _) = client.create("/a/e-", Some(b""), &open, CreateMode::EphemeralSequential).await.unwrap();
         assert_eq!(path, "/a/e-0000000000");
         assert_eq!(client.ephemerals("/").await.unwrap(), ["/a/e-0000000000"]);
-        client.create("/a/c", b"", &open, CreateMode::Container).await.unwrap();
-        client.create("/a/t", b"", &open, CreateMode::PersistentTtl(60_000)).await.unwrap();
+        client.create("/a/c", Some(b""), &open, CreateMode::Container).await.unwrap();
+        client.create("/a/t", Some(b""), &open, CreateMode::PersistentTtl(60_000)).await.unwrap();
         let mut children = client.children("/a", false).await.unwrap().0;
         children.sort();
         assert_eq!(children, ["c", "e-0000000000", "t"]);
@@ -168,7 +168,7 @@ fn a_multi_is_all_or_nothing() {
     let fixture = Fixture::start("");
     fixture.client(async |client, _| {
         let acl = Acl::open_unsafe();
-        let create = Op::Create { path: "/m", data: b"", acl: &acl, mode: CreateMode::Persistent };
+        let create = Op::Create { path: "/m", data: Some(b""), acl: &acl, mode: CreateMode::Persistent };
         let set = Op::Set { path: "/m", data: b"1", version: 0 };
         let results = client.multi(&[create.clone(), set, Op::Check { path: "/m", version: 1 }]).await.unwrap();
         assert!(matches!(&results[..], [OpResult::Created(path), OpResult::Set(stat), OpResult::Done]
@@ -187,10 +187,10 @@ fn watches_bring_events() {
     fixture.client(async |client, mut events| {
         let open = Acl::open_unsafe();
         assert_eq!(client.exists("/w", true).await.unwrap(), None);
-        client.create("/w", b"", &open, CreateMode::Persistent).await.unwrap();
+        client.create("/w", Some(b""), &open, CreateMode::Persistent).await.unwrap();
         assert!(events.recv().await.is_some_and(|seen| event(1, "/w")(&seen)));
         client.add_watch("/w", WatchMode::PersistentRecursive).await.unwrap();
-        client.create("/w/below", b"", &open, CreateMode::Persistent).await.unwrap();
+        client.create("/w/below", Some(b""), &open, CreateMode::Persistent).await.unwrap();
         client.delete("/w/below", -1).await.unwrap();
         assert!(events.recv().await.is_some_and(|seen| event(1, "/w/below")(&seen)));
         assert!(events.recv().await.is_some_and(|seen| event(2, "/w/below")(&seen)));
@@ -204,7 +204,7 @@ fn watches_bring_events() {
 fn identities_open_what_they_own() {
     let fixture = Fixture::start("");
     fixture.client(async |client, _| {
-        client.create("/mine", b"", &Acl::open_unsafe(), CreateMode::Persistent).await.unwrap();
+        client.create("/mine", Some(b""), &Acl::open_unsafe(), CreateMode::Persistent).await.unwrap();
         client.add_auth("digest", b"user:secret").await.unwrap();
         let identities = client.who_am_i().await.unwrap();
         assert!(identities.contains(&("digest".to_owned(), "user".to_owned())), "{identities:?}");
@@ -221,7 +221,7 @@ fn a_session_is_resumed_until_it_is_closed() {
     let fixture = Fixture::start("");
     let session = fixture.client(async |client, _| {
         let open = Acl::open_unsafe();
-        client.create("/stays", b"", &open, CreateMode::Ephemeral).await.unwrap();
+        client.create("/stays", Some(b""), &open, CreateMode::Ephemeral).await.unwrap();
         *client.session()
     });
     let resume = Options { resume: Some(session), ..Options::default() };

@@ -13,6 +13,7 @@ const USAGE: &str = "\
 Usage: oxkeeper [-Dkey=value ...]                        a standalone server on 127.0.0.1:2181, data under ./data
        oxkeeper [server] zoo.cfg [-Dkey=value ...]       a server with this configuration, in the foreground
        oxkeeper [server] port dataDir [tickTime] [maxClientCnxns]
+       oxkeeper cli [-server host:port] [command]        ZooKeeper's shell; oxkeeper cli --help says more
        oxkeeper bench --help                             the load generator
        oxkeeper version
 
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
     match first.as_deref() {
         Some("-h" | "--help" | "help") => say(USAGE),
         Some("-V" | "--version" | "version") => say(concat!("oxkeeper ", env!("CARGO_PKG_VERSION"), "\n")),
+        Some("cli") => ExitCode::from(oxkeeper::cli::run(std::env::args().skip(2), environment)),
         Some("bench") => oxkeeper::bench::run(&oxkeeper::bench::Args::parse_from(std::env::args().skip(1))),
         _ => {
             let (system, mut words) = SystemProperties::collect(arguments, flags.0.as_deref(), flags.1.as_deref());

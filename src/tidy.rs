@@ -19,6 +19,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("metrics", &["proto"]),
     ("admin", &["proto", "metrics", "auth"]),
     ("client", &["jute", "proto"]),
+    ("cli", &["client", "proto", "config", "admin", "clock"]),
 ];
 
 /// Rooms that run unchanged in a simulator.

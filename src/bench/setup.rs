@@ -16,7 +16,7 @@ const DELETES: usize = 100;
 pub async fn ensure(client: &Client, path: &str) -> Result<(), Error> {
     let ends = path.char_indices().filter(|&(at, c)| c == '/' && at > 0).map(|(at, _)| at).chain([path.len()]);
     for end in ends {
-        match client.create(&path[..end], b"", &Acl::open_unsafe(), CreateMode::Persistent).await {
+        match client.create(&path[..end], Some(b""), &Acl::open_unsafe(), CreateMode::Persistent).await {
             Ok(_) | Err(Error::Server(ErrorCode::NODE_EXISTS)) => {}
             Err(error) => return Err(error),
         }

@@ -38,6 +38,7 @@ fn split(server: &str) -> io::Result<(&str, u16)> {
     }
     match server.rsplit_once(':') {
         Some((host, _)) if host.contains(':') => Ok((server, DEFAULT_PORT)),
+        Some((host, "")) => Ok((host, DEFAULT_PORT)),
         Some((host, port)) => Ok((host, port.parse().map_err(|_| bad())?)),
         None => Ok((server, DEFAULT_PORT)),
     }
@@ -56,6 +57,7 @@ mod tests {
         );
         assert_eq!(split("::1").unwrap(), ("::1", 2181));
         assert_eq!(split("[::1]").unwrap(), ("::1", 2181));
+        assert_eq!(split("localhost:").unwrap(), ("localhost", 2181));
     }
 
     #[test]

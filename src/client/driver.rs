@@ -8,6 +8,8 @@ use crate::proto::{ErrorCode, OpCode};
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -39,6 +41,7 @@ pub struct Opened {
     stream: TcpStream,
     pub session: Session,
     pub read_only: bool,
+    pub address: SocketAddr,
 }
 
 /// Connects and shakes hands.
@@ -53,13 +56,18 @@ pub async fn open(address: SocketAddr, options: &Options) -> Result<Opened, Erro
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await?;
     let (session, read_only) = session_of(&body)?;
-    Ok(Opened { stream, session, read_only })
+    Ok(Opened { stream, session, read_only, address })
 }
 
 /// Serves the connection until it ends; whoever still waits then gets an error.
-pub async fn run(opened: Opened, mut inbox: mpsc::Receiver<Request>, events: mpsc::Sender<Event>) {
+pub async fn run(
+    opened: Opened,
+    mut inbox: mpsc::Receiver<Request>,
+    events: mpsc::Sender<Event>,
+    last_zxid: Arc<AtomicI64>,
+) {
     let ping_after = Duration::from_millis(opened.session.timeout_ms as u64 / 3);
-    let mut link = Link { waiting: VecDeque::new(), events, xid: 0, out: Vec::new() };
+    let mut link = Link { waiting: VecDeque::new(), events, xid: 0, out: Vec::new(), last_zxid };
     let error = match serve(opened.stream, &mut link, &mut inbox, ping_after).await {
         Ok(()) => Error::Closed,
         Err(error) => error,
@@ -86,6 +94,9 @@ async fn serve(
     let mut batch = Vec::new();
     let mut written = 0;
     let mut ping_at = Instant::now() + ping_after;
+    // Two pings without an answer: the server is gone, though nobody said so.
+    let silence_max = 2 * ping_after;
+    let mut silent_until = Instant::now() + silence_max;
     let mut open = true;
     loop {
         tokio::select! {
@@ -108,6 +119,11 @@ async fn serve(
                 }
                 link.take(&mut input)?;
                 input.reserve(READ_BYTES);
+                silent_until = Instant::now() + silence_max;
+            }
+            () = sleep_until(silent_until) => {
+                let text = format!("nothing was heard from the server for {silence_max:?}");
+                return Err(io::Error::new(io::ErrorKind::TimedOut, text).into());
             }
             () = sleep_until(ping_at), if link.out.is_empty() => link.ping(),
         }
@@ -122,6 +138,7 @@ struct Link {
     events: mpsc::Sender<Event>,
     xid: i32,
     out: Vec<u8>,
+    last_zxid: Arc<AtomicI64>,
 }
 
 impl Link {
@@ -182,6 +199,9 @@ impl Link {
                 };
             }
             _ => {}
+        }
+        if header.zxid > 0 {
+            self.last_zxid.store(header.zxid, Ordering::Release);
         }
         // Auth replies may overtake; all others come in the order of their requests.
         let position = self.waiting.iter().position(|(xid, _)| *xid == header.xid);

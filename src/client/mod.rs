@@ -1,7 +1,7 @@
 //! A small asynchronous ZooKeeper client: one session on one connection, pipelined requests, watch events as a stream.
 //! Knows nothing of the server's rooms, and does not reconnect: a lost connection ends the client with an error.
 //! The bytes of the handshake are in `handshake`, the task that owns the socket in `driver`; `oxkeeper bench` and the
-//! command line client are its users.
+//! command line client are its users, and the latter's `session` reconnects.
 
 mod address;
 mod driver;
@@ -10,12 +10,14 @@ mod requests;
 
 pub use address::{DEFAULT_PORT, addresses};
 pub use handshake::{Session, connect_request, session_of};
-pub use requests::{CreateMode, Op, OpResult, WatchMode};
+pub use requests::{CreateMode, Op, OpResult, WatchMode, Watches, multi_results};
 
 use crate::jute::{Decode, DecodeError, Encode, Reader};
 use crate::proto::{ErrorCode, OpCode};
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
@@ -117,6 +119,8 @@ pub struct Client {
     requests: mpsc::Sender<driver::Request>,
     session: Session,
     read_only: bool,
+    address: SocketAddr,
+    last_zxid: Arc<AtomicI64>,
 }
 
 /// A request that is under way.
@@ -155,9 +159,10 @@ impl Client {
     fn start(opened: driver::Opened) -> (Client, Events) {
         let (requests, inbox) = mpsc::channel(REQUESTS_MAX);
         let (events, stream) = mpsc::channel(EVENTS_MAX);
-        let (session, read_only) = (opened.session, opened.read_only);
-        tokio::spawn(driver::run(opened, inbox, events));
-        (Client { requests, session, read_only }, stream)
+        let (session, read_only, address) = (opened.session, opened.read_only, opened.address);
+        let last_zxid = Arc::new(AtomicI64::new(0));
+        tokio::spawn(driver::run(opened, inbox, events, last_zxid.clone()));
+        (Client { requests, session, read_only, address, last_zxid }, stream)
     }
 
     /// The session, with which it can be resumed.
@@ -168,6 +173,17 @@ impl Client {
     /// Whether the server serves reads only.
     pub fn read_only(&self) -> bool {
         self.read_only
+    }
+
+    /// The server.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The highest zxid that a reply of this connection carried, 0 before the first: with it a session is resumed.
+    pub fn last_zxid(&self) -> i64 {
+        // A number on its own: who resumes has seen the connection end, and with it the driver's last store.
+        self.last_zxid.load(Ordering::Acquire)
     }
 
     /// Hands a request to the connection and returns before its reply: the way to pipeline.

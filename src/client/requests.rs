@@ -1,6 +1,6 @@
 //! The operations as methods: a request record out, the part of the reply that people want back.
 
-use super::{Client, Error};
+use super::{Client, Error, Pending, Reply};
 use crate::jute::{Decode, DecodeError, Encode, List, Reader, Text};
 use crate::proto::acl::{Acl, AclEntry};
 use crate::proto::records::*;
@@ -57,8 +57,8 @@ pub enum Op<'a> {
     Create {
         /// Path.
         path: &'a str,
-        /// Data.
-        data: &'a [u8],
+        /// Data; none is null.
+        data: Option<&'a [u8]>,
         /// Access.
         acl: &'a [Acl],
         /// Kind; not one with a lifetime.
@@ -102,6 +102,21 @@ pub enum OpResult {
     Failed(ErrorCode),
 }
 
+/// Paths with watches, by kind.
+#[derive(Debug, Clone, Default)]
+pub struct Watches<'a> {
+    /// getData, and exists on a node that was there.
+    pub data: Vec<&'a str>,
+    /// exists on a node that was not there.
+    pub exist: Vec<&'a str>,
+    /// getChildren.
+    pub child: Vec<&'a str>,
+    /// addWatch, persistent.
+    pub persistent: Vec<&'a str>,
+    /// addWatch, persistent recursive.
+    pub persistent_recursive: Vec<&'a str>,
+}
+
 fn text(value: &str) -> Text<'_> {
     Some(Cow::Borrowed(value))
 }
@@ -124,8 +139,7 @@ impl Op<'_> {
             Op::Create { path, data, acl, mode } => {
                 let op = if mode == CreateMode::Container { OpCode::CREATE_CONTAINER } else { OpCode::CREATE };
                 header(op).encode(out);
-                CreateRequest { path: text(path), data: Some(data), acl: entries(acl), flags: mode.flags() }
-                    .encode(out);
+                CreateRequest { path: text(path), data, acl: entries(acl), flags: mode.flags() }.encode(out);
             }
             Op::Delete { path, version } => {
                 header(OpCode::DELETE).encode(out);
@@ -143,8 +157,9 @@ impl Op<'_> {
     }
 }
 
-fn results(body: &[u8]) -> Result<Vec<OpResult>, Error> {
-    let mut reader = Reader::unlimited(body);
+/// What became of each part of a multi, from the reply to it.
+pub fn multi_results(reply: &Reply) -> Result<Vec<OpResult>, Error> {
+    let mut reader = Reader::unlimited(&reply.body);
     let mut results = Vec::new();
     loop {
         let header = MultiHeader::decode(&mut reader)?;
@@ -166,26 +181,36 @@ fn results(body: &[u8]) -> Result<Vec<OpResult>, Error> {
 }
 
 impl Client {
-    /// Creates a node and returns the path it got.
+    /// Creates a node and returns the path it got. Without data the node's data is null.
     pub async fn create(
         &self,
         path: &str,
-        data: &[u8],
+        data: Option<&[u8]>,
         acl: &[Acl],
         mode: CreateMode,
     ) -> Result<(String, Stat), Error> {
-        let (path, data, acl, flags) = (text(path), Some(data), entries(acl), mode.flags());
-        let reply = match mode {
-            CreateMode::PersistentTtl(ttl_ms) | CreateMode::PersistentSequentialTtl(ttl_ms) => {
-                self.call(OpCode::CREATE_TTL, &CreateTtlRequest { path, data, acl, flags, ttl_ms }).await?
-            }
-            CreateMode::Container => {
-                self.call(OpCode::CREATE_CONTAINER, &CreateRequest { path, data, acl, flags }).await?
-            }
-            _ => self.call(OpCode::CREATE2, &CreateRequest { path, data, acl, flags }).await?,
-        };
+        let reply = self.send_create(path, data, acl, mode).await?.reply().await?;
         let response: Create2Response = reply.decode()?;
         Ok((response.path.unwrap_or_default().into_owned(), response.stat))
+    }
+
+    /// Hands the creation of a node to the connection and returns before its reply.
+    pub async fn send_create(
+        &self,
+        path: &str,
+        data: Option<&[u8]>,
+        acl: &[Acl],
+        mode: CreateMode,
+    ) -> Result<Pending, Error> {
+        let (path, acl, flags) = (text(path), entries(acl), mode.flags());
+        let (op, body) = match mode {
+            CreateMode::PersistentTtl(ttl_ms) | CreateMode::PersistentSequentialTtl(ttl_ms) => {
+                (OpCode::CREATE_TTL, CreateTtlRequest { path, data, acl, flags, ttl_ms }.to_bytes())
+            }
+            CreateMode::Container => (OpCode::CREATE_CONTAINER, CreateRequest { path, data, acl, flags }.to_bytes()),
+            _ => (OpCode::CREATE2, CreateRequest { path, data, acl, flags }.to_bytes()),
+        };
+        self.send(op, body).await
     }
 
     /// Deletes a node.
@@ -211,8 +236,12 @@ impl Client {
 
     /// Sets a node's data.
     pub async fn set_data(&self, path: &str, data: &[u8], version: i32) -> Result<Stat, Error> {
-        let request = SetDataRequest { path: text(path), data: Some(data), version };
-        self.call(OpCode::SET_DATA, &request).await?.decode()
+        self.send_set_data(path, Some(data), version).await?.reply().await?.decode()
+    }
+
+    /// Hands new data of a node to the connection and returns before its reply.
+    pub async fn send_set_data(&self, path: &str, data: Option<&[u8]>, version: i32) -> Result<Pending, Error> {
+        self.send(OpCode::SET_DATA, SetDataRequest { path: text(path), data, version }.to_bytes()).await
     }
 
     /// The names of a node's children, in the server's order, and its bookkeeping.
@@ -225,6 +254,12 @@ impl Client {
     /// The number of nodes below a node.
     pub async fn all_children_number(&self, path: &str) -> Result<i32, Error> {
         self.call(OpCode::GET_ALL_CHILDREN_NUMBER, &PathRequest { path: text(path) }).await?.decode()
+    }
+
+    /// What the owner field of a node holds, also of containers and TTL nodes. Oxkeeper's own operation: a server of the
+    /// original closes the session of who asks it.
+    pub async fn owner(&self, path: &str) -> Result<i64, Error> {
+        self.call(OpCode::GET_OWNER, &PathRequest { path: text(path) }).await?.decode()
     }
 
     /// The session's ephemeral nodes whose paths begin with `prefix`.
@@ -253,16 +288,46 @@ impl Client {
 
     /// All parts or none. The outer result is the server's; the parts say what became of each.
     pub async fn multi(&self, ops: &[Op<'_>]) -> Result<Vec<OpResult>, Error> {
+        multi_results(&self.send_multi(ops).await?.reply().await?)
+    }
+
+    /// Hands a multi to the connection and returns before its reply, which [`multi_results`] reads.
+    pub async fn send_multi(&self, ops: &[Op<'_>]) -> Result<Pending, Error> {
         let mut body = Vec::new();
         ops.iter().for_each(|op| op.encode(&mut body));
         MULTI_END.encode(&mut body);
-        results(&self.send(OpCode::MULTI, body).await?.reply().await?.body)
+        self.send(OpCode::MULTI, body).await
+    }
+
+    /// Hands an identity to the connection and returns before the server has judged it.
+    pub async fn send_auth(&self, scheme: &str, auth: Option<&[u8]>) -> Result<Pending, Error> {
+        let packet = AuthPacket { kind: 0, scheme: text(scheme), auth };
+        self.send(OpCode::AUTH, packet.to_bytes()).await
     }
 
     /// Adds an identity to the connection.
     pub async fn add_auth(&self, scheme: &str, auth: &[u8]) -> Result<(), Error> {
-        let packet = AuthPacket { kind: 0, scheme: text(scheme), auth: Some(auth) };
-        self.call(OpCode::AUTH, &packet).await.map(drop)
+        self.send_auth(scheme, Some(auth)).await?.reply().await.map(drop)
+    }
+
+    /// Leaves the watches of an earlier connection anew; what changed after `relative_zxid` is told as events at once.
+    pub async fn set_watches(&self, relative_zxid: i64, watches: &Watches<'_>) -> Result<(), Error> {
+        fn list<'a>(paths: &[&'a str]) -> List<Text<'a>> {
+            Some(paths.iter().map(|path| text(path)).collect())
+        }
+        let mut body = SetWatches {
+            relative_zxid,
+            data_watches: list(&watches.data),
+            exist_watches: list(&watches.exist),
+            child_watches: list(&watches.child),
+        }
+        .to_bytes();
+        let persistent = SetPersistentWatches {
+            persistent_watches: list(&watches.persistent),
+            persistent_recursive_watches: list(&watches.persistent_recursive),
+        };
+        persistent.encode(&mut body);
+        self.send(OpCode::SET_WATCHES2, body).await?.reply().await.map(drop)
     }
 
     /// The identities of the connection: scheme and user.

@@ -80,6 +80,9 @@ opcodes! {
     SET_WATCHES2 = 105, "setWatches2", "STW2", Read;
     ADD_WATCH = 106, "addWatch", "ADDW", Read;
     WHO_AM_I = 107, "whoAmI", "HOMI", Read;
+    // Not of the original, whose servers close the session of who asks it: what the owner field of a node holds, also of
+    // containers and TTL nodes, which other replies hide.
+    GET_OWNER = 20_001, "getOwner", "GOWN", Read;
     CREATE_SESSION = -10, "createSession", "SESS", ;
     CLOSE_SESSION = -11, "closeSession", "CLOS", Session;
     ERROR = -1, "error", "ERRO", ;

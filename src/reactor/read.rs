@@ -13,7 +13,7 @@ use crate::proto::records::{
 };
 use crate::proto::session::SessionId;
 use crate::proto::{ErrorCode, OpCode};
-use crate::tree::{Node, NodeId, Tree};
+use crate::tree::{CONTAINER_OWNER, Node, NodeId, Owner, TTL_MAX_MS, TTL_OWNER, Tree};
 
 /// The original's watch tables take a null path like any other; no node ever matches it. A text that nobody sends.
 const NULL_PATH: &str = "\u{0}\u{fffe}null";
@@ -216,6 +216,18 @@ impl<'a> Read<'_, 'a> {
                 // By its empty name the root counts itself, under its other name.
                 let count = self.tree.descendant_count(id) + usize::from(path.is_empty());
                 (count as i32).encode(out);
+                Ok(())
+            }
+            OpCode::GET_OWNER => {
+                let PathRequest { path } = self.decode()?;
+                let (_, node) = self.readable(&path.ok_or(Failure::Decode)?)?;
+                let owner = match self.tree.owner(node) {
+                    Owner::Nobody => 0,
+                    Owner::Container => CONTAINER_OWNER,
+                    Owner::Ttl(ms) => TTL_OWNER | ms.min(TTL_MAX_MS),
+                    Owner::Session(session) => session,
+                };
+                owner.encode(out);
                 Ok(())
             }
             OpCode::GET_EPHEMERALS => {

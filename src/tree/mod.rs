@@ -154,6 +154,11 @@ impl Tree {
         self.find(path).map(|id| self.node(id))
     }
 
+    /// What decides how long a node lives.
+    pub fn owner(&self, node: &Node) -> Owner {
+        self.rules.owner(node.stat.ephemeral_owner)
+    }
+
     /// What clients see of a node's bookkeeping.
     pub fn stat(&self, node: &Node) -> Stat {
         node::shown(&node.stat, self.rules, node.data_len(), node.children().len())
