@@ -1,6 +1,7 @@
 //! The `oxkeeper` program: arguments, logging, signals, exit codes.
 
 use clap::Parser;
+use oxkeeper::admin::version::BANNER;
 use oxkeeper::config::{Config, SystemProperties};
 use oxkeeper::server::{Server, ServerError};
 use std::io::Write;
@@ -14,6 +15,7 @@ Usage: oxkeeper [-Dkey=value ...]                        a standalone server on 
        oxkeeper [server] zoo.cfg [-Dkey=value ...]       a server with this configuration, in the foreground
        oxkeeper [server] port dataDir [tickTime] [maxClientCnxns]
        oxkeeper cli [-server host:port] [command]        ZooKeeper's shell; oxkeeper cli --help says more
+       oxkeeper 4lw host port word                       asks a server a four-letter word
        oxkeeper bench --help                             the load generator
        oxkeeper version
 
@@ -32,8 +34,10 @@ fn main() -> ExitCode {
     let first = std::env::args().nth(1);
     match first.as_deref() {
         Some("-h" | "--help" | "help") => say(USAGE),
+        Some("version") if std::env::args().nth(2).as_deref() == Some("zookeeper") => say(BANNER),
         Some("-V" | "--version" | "version") => say(concat!("oxkeeper ", env!("CARGO_PKG_VERSION"), "\n")),
         Some("cli") => ExitCode::from(oxkeeper::cli::run(std::env::args().skip(2), environment)),
+        Some("4lw") => ExitCode::from(oxkeeper::cli::four_letter::run(std::env::args().skip(2))),
         Some("bench") => oxkeeper::bench::run(&oxkeeper::bench::Args::parse_from(std::env::args().skip(1))),
         _ => {
             let (system, mut words) = SystemProperties::collect(arguments, flags.0.as_deref(), flags.1.as_deref());

@@ -9,3 +9,12 @@ pub const FULL: &str = concat!("3.9.5-", env!("OXKEEPER_REVISION"), ", built on 
 
 /// This program's own version.
 pub const OXKEEPER: &str = env!("CARGO_PKG_VERSION");
+
+/// What `zkServer.sh version` prints: scripts look for the number in the original's line.
+pub const BANNER: &str = concat!(
+    "Apache ZooKeeper, version 3.9.5 ",
+    env!("OXKEEPER_BUILT_ON"),
+    " (oxkeeper ",
+    env!("CARGO_PKG_VERSION"),
+    ")\n"
+);

@@ -13,6 +13,7 @@ mod console;
 mod datum;
 mod document;
 mod error;
+pub mod four_letter;
 mod json;
 mod kind;
 mod options;
