@@ -33,7 +33,7 @@ if [ -n "${ZOO_DATADIR_AUTOCREATE_DISABLE:-}" ]; then
     flags=(-Dzookeeper.datadir.autocreate=false)
 fi
 ZOOPIDFILE="${ZOOPIDFILE:-$ZOO_DATADIR/zookeeper_server.pid}"
-OUT="$ZOO_LOG_DIR/zookeeper-$(id -un)-server-$(hostname).out"
+OUT="$ZOO_LOG_DIR/zookeeper-$(id -un)-server-${HOSTNAME:-$(uname -n)}.out"
 
 # alive PID: there is such a process. One of ours that has ended does not count.
 alive() { [ -n "$1" ] && kill -0 "$1" 2>/dev/null && ! grep -qs '^State:[[:space:]]*Z' "/proc/$1/status"; }
