@@ -28,6 +28,9 @@ ZOOCFG="$ZOOCFGDIR/${ZOOCFG:-zoo.cfg}"
 [ -f "$ZOOCFGDIR/java.env" ] && . "$ZOOCFGDIR/java.env"
 ZOO_LOG_DIR="${ZOO_LOG_DIR:-$ZOOKEEPER_PREFIX/logs}"
 export SERVER_JVMFLAGS CLIENT_JVMFLAGS JVMFLAGS
+for name in OXKEEPER_LOG OXKEEPER_LOG_FORMAT; do
+    [ -z "${!name:-}" ] || export "${name?}"
+done
 
 if [ -z "${OXKEEPER:-}" ]; then
     for OXKEEPER in "$ZOOBINDIR/oxkeeper" "$(type -p oxkeeper)" "$ZOOKEEPER_PREFIX"/target/{release,quick,debug}/oxkeeper; do
