@@ -21,8 +21,8 @@ check() { # NAME: $WORK/NAME.raw against ../zkcli/expected/NAME.txt
         fail "oxcli/$1" "$(grep -c '^[-+][^-+]' "$WORK/$1.diff") lines differ"
     fi
 }
-converse() { # SCRIPT SERVER
-    sed -e "s#BASE#$BASE#g" -e "s#HOSTPORT#$SERVER#g" "$ZKCLI/$1.script" >"$WORK/$1.script"
+converse() { # SCRIPT SERVER [SUFFIX OF BASE]
+    sed -e "s#BASE#$BASE${3:-}#g" -e "s#HOSTPORT#$SERVER#g" "$ZKCLI/$1.script" >"$WORK/$1.script"
     limited 90 python3 "$HERE/converse.py" "$WORK/$1.script" "$OXKEEPER" cli -server "$2" >"$WORK/$1.raw" 2>&1
     check "$1"
 }
@@ -53,7 +53,10 @@ check oneshot
 one create "$BASE-c" "" >/dev/null
 converse chroot "$SERVER$BASE-c"
 
-# 4. The read-only flag, and a server list whose first member is not there.
+# 4. Odd lines.
+converse odd "$SERVER" -o
+
+# 5. The read-only flag, and a server list whose first member is not there.
 {
     echo "zk> two servers, the first is not there"
     timeout -k 5 40 "$OXKEEPER" cli -server "127.0.0.1:$(free_ports 1),$SERVER" -r -waitforconnection stat "$BASE-c" 2>&1 </dev/null |
@@ -61,7 +64,7 @@ converse chroot "$SERVER$BASE-c"
 } >"$WORK/list.raw"
 check list
 
-# 5. What zkCli.sh lacks.
+# 6. What zkCli.sh lacks.
 limited 60 python3 "$HERE/beyond.py" "$OXKEEPER" "$SERVER" "$WORK" >"$WORK/beyond.txt" 2>"$WORK/beyond.err" || [ -s "$WORK/beyond.txt" ] ||
     fail oxcli/beyond "$(tail -1 "$WORK/beyond.err")"
 while read -r verdict name why; do
@@ -72,7 +75,7 @@ while read -r verdict name why; do
     esac
 done <"$WORK/beyond.txt"
 
-# 6. Prompts, and which stream says what: a session of zkCli.sh and single commands, on a server of its own, since the
+# 7. Prompts, and which stream says what: a session of zkCli.sh and single commands, on a server of its own, since the
 # transcripts of 1 need extended types and these were captured without.
 cleanup() { "$LIB/server" "$WORK/plain" stop; }
 SERVER_LINES=extendedTypesEnabled=false "$LIB/server" "$WORK/plain" start 2>"$WORK/plain.log" 8>&- || give_up "no second server"

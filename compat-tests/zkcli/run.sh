@@ -57,7 +57,13 @@ limited 60 "${CLI[@]}" CliDriver "$WORK/chroot.script" -server "$SERVER$BASE-c" 
 echo "exit code $?" >>"$WORK/chroot.raw"
 check chroot
 
-# 4. The read-only flag, and a server list whose first member is not there.
+# 4. Odd lines.
+sed -e "s#BASE#$BASE-o#g" "$HERE/odd.script" >"$WORK/odd.script"
+limited 60 "${CLI[@]}" CliDriver "$WORK/odd.script" -server "$SERVER" >"$WORK/odd.raw" 2>&1
+echo "exit code $?" >>"$WORK/odd.raw"
+check odd
+
+# 5. The read-only flag, and a server list whose first member is not there.
 {
     echo "zk> two servers, the first is not there"
     timeout -k 5 40 "${CLI[@]}" $SHELL_MAIN -server "127.0.0.1:$(free_ports 1),$SERVER" -r -waitforconnection stat "$BASE-c" 2>&1 </dev/null |

@@ -13,7 +13,10 @@ pub(super) const SET: Options = Options::any(&[flag("s", "stats"), valued("v", "
 /// Reads `scheme:id:perms,...`. As in the original, what is wrong is said and left out.
 pub(super) fn parse(cx: &Context, text: &str) -> Vec<Acl> {
     // As Java splits: empty pieces at the end do not count, but a text without a comma is one piece.
-    let pieces = if text.is_empty() { text } else { text.trim_end_matches(',') };
+    let pieces = text.split(',').take(match text.trim_end_matches(',') {
+        "" => usize::from(text.is_empty()),
+        kept => kept.split(',').count(),
+    });
     let entry = |piece: &str| match (piece.find(':'), piece.rfind(':')) {
         (Some(first), Some(last)) if first < last => {
             let perms = permissions(cx, &piece[last + 1..]);
@@ -24,7 +27,7 @@ pub(super) fn parse(cx: &Context, text: &str) -> Vec<Acl> {
             None
         }
     };
-    pieces.split(',').filter_map(entry).collect()
+    pieces.filter_map(entry).collect()
 }
 
 fn permissions(cx: &Context, letters: &str) -> i32 {
