@@ -75,7 +75,13 @@ while read -r verdict name why; do
     esac
 done <"$WORK/beyond.txt"
 
-# 7. Prompts, and which stream says what: a session of zkCli.sh and single commands, on a server of its own, since the
+# 7. A server that goes away and comes back.
+if [ -n "${SERVER_DIR:-}" ]; then
+    if limited 90 python3 "$HERE/reconnect.py" "$OXKEEPER" "$SERVER" "'$LIB/server' '$SERVER_DIR' stop" "'$LIB/server' '$SERVER_DIR' start" \
+        >"$WORK/reconnect.log" 2>&1; then pass oxcli/reconnect; else fail oxcli/reconnect "$(tail -n 1 "$WORK/reconnect.log")"; fi
+fi
+
+# 8. Prompts, and which stream says what: a session of zkCli.sh and single commands, on a server of its own, since the
 # transcripts of 1 need extended types and these were captured without.
 cleanup() { "$LIB/server" "$WORK/plain" stop; }
 SERVER_LINES=extendedTypesEnabled=false "$LIB/server" "$WORK/plain" start 2>"$WORK/plain.log" 8>&- || give_up "no second server"
