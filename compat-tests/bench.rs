@@ -10,6 +10,7 @@ use oxkeeper::client::{Client, CreateMode, Error, Event, Events, Op, OpResult, O
 use oxkeeper::config::{Config, SystemProperties};
 use oxkeeper::jute::Encode;
 use oxkeeper::proto::acl::Acl;
+use oxkeeper::proto::owner::{CONTAINER_OWNER, TTL_OWNER};
 use oxkeeper::proto::records::PathWatchRequest;
 use oxkeeper::proto::{ErrorCode, OpCode};
 use oxkeeper::server::Server;
@@ -160,6 +161,26 @@ fn the_client_creates_reads_sets_and_deletes() {
         client.sync("/a").await.unwrap();
         client.delete("/a/c", -1).await.unwrap();
         assert_eq!(client.exists("/a/c", false).await.unwrap(), None);
+    });
+}
+
+/// What all other replies hide of containers and TTL nodes, for who may read the node.
+#[test]
+fn an_owner_is_told_to_who_may_read_the_node() {
+    let fixture = Fixture::start("extendedTypesEnabled=true\n");
+    fixture.client(async |client, _| {
+        let open = Acl::open_unsafe();
+        client.create("/c", None, &open, CreateMode::Container).await.unwrap();
+        client.create("/t", None, &open, CreateMode::PersistentTtl(60_000)).await.unwrap();
+        client.create("/e", None, &open, CreateMode::Ephemeral).await.unwrap();
+        client.create("/hidden", None, &[Acl::new(0, "world", "anyone")], CreateMode::Container).await.unwrap();
+        assert_eq!(client.exists("/c", false).await.unwrap().unwrap().ephemeral_owner, 0);
+        assert_eq!(client.owner("/").await.unwrap(), 0);
+        assert_eq!(client.owner("/c").await.unwrap(), CONTAINER_OWNER);
+        assert_eq!(client.owner("/t").await.unwrap(), TTL_OWNER | 60_000);
+        assert_eq!(client.owner("/e").await.unwrap(), client.session().id);
+        assert_eq!(client.owner("/hidden").await.unwrap_err().code(), Some(ErrorCode::NO_AUTH));
+        assert_eq!(client.owner("/none").await.unwrap_err().code(), Some(ErrorCode::NO_NODE));
     });
 }
 

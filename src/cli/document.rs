@@ -2,9 +2,10 @@
 //! Judges a foreign document as a whole. Knows no server.
 
 use super::json;
-use super::kind::{Kind, TTL_MAX_MS};
+use super::kind::Kind;
 use super::path::check;
 use crate::proto::acl::{ADMIN, Acl, CREATE, DELETE, READ, WRITE};
+use crate::proto::owner::TTL_MAX_MS;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;

@@ -4,6 +4,7 @@
 
 use crate::client::{Client, CreateMode, Error, Options};
 use crate::proto::ErrorCode;
+use crate::proto::owner::{CONTAINER_OWNER, TTL_MAX_MS, TTL_OWNER};
 use crate::proto::records::Stat;
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -11,15 +12,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Mutex;
-
-/// The owner of a container.
-const CONTAINER: i64 = i64::MIN;
-/// The first byte of the owner field of a node with a time to live.
-const TTL_MARK: u64 = 0xff;
-/// The bits that hold the time; those between it and the mark are reserved, and 0.
-const TTL_BITS: u32 = 40;
-/// The longest time to live, ms: some 34 years.
-pub const TTL_MAX_MS: i64 = (1 << TTL_BITS) - 1;
 
 /// How long a node lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,11 +29,10 @@ pub enum Kind {
 impl Kind {
     /// The kind that an owner field tells. A session of server 255 looks like a time to live, here as in Java.
     pub fn of(owner: i64) -> Self {
-        let mark = owner as u64 >> TTL_BITS;
         match owner {
             0 => Kind::Persistent,
-            CONTAINER => Kind::Container,
-            _ if mark == TTL_MARK << 16 => Kind::Ttl(owner & TTL_MAX_MS),
+            CONTAINER_OWNER => Kind::Container,
+            _ if owner & !TTL_MAX_MS == TTL_OWNER => Kind::Ttl(owner & TTL_MAX_MS),
             _ => Kind::Ephemeral(owner),
         }
     }

@@ -4,6 +4,7 @@
 pub mod acl;
 mod error;
 mod opcode;
+pub mod owner;
 pub mod path;
 pub mod records;
 #[cfg(test)]

@@ -2,10 +2,11 @@
 //! share. Replay may meet effects that are already there; the rules for that stand beside each case
 //! (`org.apache.zookeeper.server.DataTree.processTxn`).
 
-use super::node::{CONTAINER_OWNER, NodeId, TTL_OWNER};
+use super::node::NodeId;
 use super::quota::counted;
 use super::{AclId, Audience, Change, ChangeKind, Quota, Tree, digest};
 use crate::proto::acl::Acl;
+use crate::proto::owner::{CONTAINER_OWNER, TTL_OWNER};
 use crate::proto::records::{Stat, StatPersisted};
 use crate::proto::txn::{CreateKind, CreateTxn, Txn, TxnHeader};
 use crate::proto::{ErrorCode, OpCode, path};

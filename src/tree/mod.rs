@@ -12,10 +12,11 @@ mod quota;
 mod restore;
 mod walk;
 
+pub use crate::proto::owner::{CONTAINER_OWNER, TTL_MAX_MS, TTL_OWNER};
 pub use acl::{AclId, AclList};
 pub use apply::Outcome;
 pub use change::{Audience, Change, ChangeKind};
-pub use node::{CONTAINER_OWNER, Node, NodeId, Owner, OwnerRules, TTL_MAX_MS, TTL_OWNER};
+pub use node::{Node, NodeId, Owner, OwnerRules};
 pub use quota::{Exceeded, Quota};
 pub use restore::RestoreError;
 pub use walk::Walk;

@@ -2,6 +2,7 @@
 //! holder of an id across transactions must compare the czxid as well.
 
 use super::acl::AclId;
+use crate::proto::owner::{CONTAINER_OWNER, TTL_MAX_MS};
 use crate::proto::records::{Stat, StatPersisted};
 use compact_str::CompactString;
 
@@ -15,13 +16,6 @@ impl NodeId {
     /// The root; it is never deleted.
     pub const ROOT: NodeId = NodeId(0);
 }
-
-/// Marks a container in the stored ephemeral owner (`org.apache.zookeeper.server.EphemeralType`).
-pub const CONTAINER_OWNER: i64 = i64::MIN;
-/// Marks a TTL node in the stored ephemeral owner; the low 40 bits are the lifetime in ms.
-pub const TTL_OWNER: i64 = 0xff00_0000_0000_0000_u64 as i64;
-/// The longest lifetime of a TTL node, in ms.
-pub const TTL_MAX_MS: i64 = (1 << 40) - 1;
 
 /// What the stored ephemeral owner says of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

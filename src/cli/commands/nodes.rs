@@ -3,11 +3,11 @@
 use super::{Context, version};
 use crate::cli::datum::{Datum, Form};
 use crate::cli::error::{Failure, plain_message};
-use crate::cli::kind::TTL_MAX_MS;
 use crate::cli::options::{Options, Parsed, flag, valued};
 use crate::client::CreateMode;
 use crate::proto::ErrorCode;
 use crate::proto::acl::Acl;
+use crate::proto::owner::TTL_MAX_MS;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
