@@ -18,6 +18,7 @@ pub mod reactor;
 pub mod server;
 pub mod store;
 pub mod throttle;
+pub mod tools;
 pub mod tree;
 pub mod zab;
 

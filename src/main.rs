@@ -17,6 +17,7 @@ Usage: oxkeeper [-Dkey=value ...]                        a standalone server on 
        oxkeeper cli [-server host:port] [command]        ZooKeeper's shell; oxkeeper cli --help says more
        oxkeeper 4lw host port word                       asks a server a four-letter word
        oxkeeper bench --help                             the load generator
+       oxkeeper snapshot|txnlog|purge|init --help        tools for data folders
        oxkeeper version
 
 Environment: SERVER_JVMFLAGS, JVMFLAGS (their -D words count, the rest is for a JVM and is ignored),
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         Some("cli") => ExitCode::from(oxkeeper::cli::run(std::env::args().skip(2), environment)),
         Some("4lw") => ExitCode::from(oxkeeper::cli::four_letter::run(std::env::args().skip(2))),
         Some("bench") => oxkeeper::bench::run(&oxkeeper::bench::Args::parse_from(std::env::args().skip(1))),
+        Some(word) if oxkeeper::tools::knows(word) => oxkeeper::tools::run(std::env::args()),
         _ => {
             let (system, mut words) = SystemProperties::collect(arguments, flags.0.as_deref(), flags.1.as_deref());
             if words.first().is_some_and(|word| word == "server") {

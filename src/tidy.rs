@@ -20,6 +20,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("admin", &["proto", "metrics", "auth"]),
     ("client", &["jute", "proto"]),
     ("cli", &["client", "proto", "config", "admin", "clock"]),
+    ("tools", &["jute", "proto", "store", "tree", "engine", "admin"]),
 ];
 
 /// Rooms that run unchanged in a simulator.

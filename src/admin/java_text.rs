@@ -41,7 +41,7 @@ const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// `Date.toString` in UTC, of milliseconds since the Unix epoch.
-pub(super) fn date(unix_ms: i64) -> String {
+pub(crate) fn date(unix_ms: i64) -> String {
     let seconds = unix_ms.div_euclid(1_000);
     let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     let (year, month, day) = civil(days);
@@ -52,7 +52,7 @@ pub(super) fn date(unix_ms: i64) -> String {
 }
 
 /// Year, month and day of a day number: the proleptic Gregorian calendar, in eras of 400 years that begin in March.
-fn civil(days: i64) -> (i64, i64, i64) {
+pub(crate) fn civil(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
     let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;

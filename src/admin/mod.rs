@@ -5,7 +5,7 @@
 pub mod commands;
 pub mod environment;
 pub mod four_letter;
-mod java_text;
+pub(crate) mod java_text;
 mod monitor;
 mod text;
 pub mod version;

@@ -24,8 +24,11 @@ fn replaced(bytes: &[u8]) -> String {
                 let (good, bad) = rest.split_at(error.valid_up_to());
                 out.push_str(&String::from_utf8_lossy(good));
                 out.push(char::REPLACEMENT_CHARACTER);
-                let surrogate = matches!(bad, [0xed, 0xa0..=0xbf, 0x80..=0xbf, ..]);
-                let skip = if surrogate { 3 } else { error.error_len().unwrap_or(bad.len()) };
+                let skip = match bad {
+                    [0xed, 0xa0..=0xbf, 0x80..=0xbf, ..] => 3,
+                    [0xed, 0xa0..=0xbf, ..] => 2,
+                    _ => error.error_len().unwrap_or(bad.len()),
+                };
                 rest = &bad[skip..];
             }
         }
@@ -40,6 +43,21 @@ mod tests {
     #[test]
     fn an_encoded_surrogate_is_one_replacement() {
         assert_eq!(lossy(b"a\xed\xa0\xbd\xed\xb8\x80b"), "a\u{fffd}\u{fffd}b");
+    }
+
+    /// Asked of Java.
+    #[test]
+    fn a_torn_surrogate_is_one_replacement() {
+        for (bytes, text) in [
+            (&b"\xed\xa0AA"[..], "\u{fffd}AA"),
+            (b"\xed\xa0\x80\xa0A", "\u{fffd}\u{fffd}A"),
+            (b"\xed\xa0\xc2AA", "\u{fffd}\u{fffd}AA"),
+            (b"\xed\xa0\xff\xa0A", "\u{fffd}\u{fffd}\u{fffd}A"),
+            (b"\xed\xa0", "\u{fffd}"),
+            (b"\xedA", "\u{fffd}A"),
+        ] {
+            assert_eq!(lossy(bytes), text, "{bytes:02x?}");
+        }
     }
 
     #[test]

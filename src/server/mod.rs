@@ -27,7 +27,7 @@ use crate::jute::Encode;
 use crate::proto::records::PathRequest;
 use crate::proto::{OpCode, Zxid, session};
 use crate::reactor::Settings;
-use crate::store::{self, Compression, Dirs, Fresh, LogOptions, LogWriter, RealDisk, StoreError};
+use crate::store::{self, Compression, Dirs, FolderLock, Fresh, LogOptions, LogWriter, RealDisk, StoreError};
 use crate::throttle::{ConnectionThrottle, ConnectionThrottleSettings, LargeRequests, RequestThrottle, SessionWeights};
 use crate::tree::{OwnerRules, Tree};
 use limits::Connections;
@@ -84,6 +84,8 @@ pub struct Server {
     pipeline: Arc<Pipeline>,
     address: SocketAddr,
     log: std::thread::JoinHandle<Result<(), StoreError>>,
+    /// Keeps other servers and tools away from the folders.
+    _lock: FolderLock,
 }
 
 impl Server {
@@ -100,6 +102,8 @@ impl Server {
         let dirs = Dirs::new(&config.data_dir, Some(&config.data_log_dir));
         let frame_max = usize::try_from(config.jute_max_buffer).unwrap_or(0);
         let field_max = frame_max.saturating_add(usize::try_from(config.jute_extra_size).unwrap_or(0));
+        dirs.open(&RealDisk, config.datadir_autocreate)?;
+        let lock = FolderLock::take(&dirs)?;
         let (mut tree, fresh, load_ms) = load(config, &dirs, owners, field_max)?;
 
         // A member leaves them to the leader's history.
@@ -222,7 +226,7 @@ impl Server {
             ms = started.elapsed().as_millis() as u64,
             "ready"
         );
-        Ok(Server { pipeline, address, log })
+        Ok(Server { pipeline, address, log, _lock: lock })
     }
 
     /// Where clients connect.

@@ -34,6 +34,21 @@ pub struct SnapshotName {
     pub compression: Compression,
 }
 
+impl LogName {
+    /// A name that is one of a log.
+    pub fn parse(name: &str) -> Option<Self> {
+        Some(LogName { zxid: zxid_of(name, LOG_PREFIX)?, name: name.into() })
+    }
+}
+
+impl SnapshotName {
+    /// A name that is one of a snapshot.
+    pub fn parse(name: &str) -> Option<Self> {
+        let zxid = zxid_of(name, SNAPSHOT_PREFIX)?;
+        Some(SnapshotName { zxid, compression: Compression::of_name(name), name: name.into() })
+    }
+}
+
 /// The folders of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dirs {
@@ -98,8 +113,7 @@ impl Dirs {
     /// The logs, oldest first.
     pub fn list_logs<D: Disk>(&self, disk: &D) -> Result<Vec<LogName>, StoreError> {
         let names = list(disk, &self.logs)?.into_iter();
-        let mut logs: Vec<_> =
-            names.filter_map(|name| Some(LogName { zxid: zxid_of(&name, LOG_PREFIX)?, name })).collect();
+        let mut logs: Vec<_> = names.filter_map(|name| LogName::parse(&name)).collect();
         logs.sort();
         Ok(logs)
     }
@@ -107,13 +121,8 @@ impl Dirs {
     /// The snapshots, newest first. Files that are still being written are not among them.
     pub fn list_snapshots<D: Disk>(&self, disk: &D) -> Result<Vec<SnapshotName>, StoreError> {
         let names = list(disk, &self.snapshots)?.into_iter();
-        let mut snapshots: Vec<_> = names
-            .filter(|name| !is_temporary(name))
-            .filter_map(|name| {
-                let zxid = zxid_of(&name, SNAPSHOT_PREFIX)?;
-                Some(SnapshotName { zxid, compression: Compression::of_name(&name), name })
-            })
-            .collect();
+        let mut snapshots: Vec<_> =
+            names.filter(|name| !is_temporary(name)).filter_map(|name| SnapshotName::parse(&name)).collect();
         snapshots.sort_by(|a, b| b.cmp(a));
         Ok(snapshots)
     }

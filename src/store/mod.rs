@@ -7,11 +7,13 @@ mod dirs;
 pub mod disk;
 mod epoch;
 mod error;
+mod folder_lock;
 #[cfg(test)]
 pub(crate) mod golden_tests;
 mod log;
 mod log_fill;
 mod log_reader;
+mod log_scan;
 #[cfg(test)]
 mod log_tests;
 #[cfg(test)]
@@ -35,17 +37,20 @@ pub use dirs::{Dirs, LogName, SnapshotName};
 pub use disk::{Disk, DiskFile};
 pub use epoch::{EpochFile, Epochs, read_epoch, settle_epochs, write_epoch};
 pub use error::StoreError;
+pub use folder_lock::FolderLock;
 pub use log::{LogOptions, LogStats, LogWriter};
 pub use log_reader::{LogEnd, LogReader, LogRecord, ReadOptions};
+pub use log_scan::{Frame, HeaderFound, LogHeader, LogScan, ScanEnd};
 pub use policy::SnapshotPolicy;
-pub use purge::{Purged, purge};
+pub use purge::{Purged, RETAIN_MIN, purge};
 pub use real_disk::RealDisk;
-pub use recovery::{Fresh, RecoverOptions, Recovered, initialize_done, recover};
+pub use recovery::{Fresh, RecoverOptions, Recovered, examine, initialize_done, looks_whole, recover};
 pub use restore::{NodeRefused, Restore, SnapshotNode};
 pub use sim_disk::SimDisk;
-pub use snapshot::{STREAM_END, SnapshotSummary, read_snapshot, read_stream};
+pub use snapshot::{BadSnapshot, STREAM_END, SnapshotSummary, read_snapshot, read_stream};
 pub use snapshot_writer::{SnapshotWriter, encode_node};
-pub use truncate::{Truncated, truncate};
+pub use tear::Behind;
+pub use truncate::{Truncated, base_snapshot, truncate};
 
 /// The operator's word that records lost to damage may stay lost; [`RecoverOptions::accept_damage`] carries it.
 pub const ACCEPT_DAMAGE: &str = "txnLog.acceptDamage";

@@ -83,6 +83,45 @@ pub fn recover<D: Disk>(
     restore: &mut impl Restore,
 ) -> Result<Recovered, StoreError> {
     dirs.open(disk, options.autocreate_dirs)?;
+    let (mut recovered, tail) = read_all(disk, dirs, options, restore)?;
+    if let Some((path, end)) = &tail.last_end {
+        save_tail(disk, dirs, path, *end)?;
+    }
+    tidy(disk, &recovered.ends, tail.empty)?;
+    if recovered.snapshot.is_none() && recovered.replayed == 0 {
+        settle_fresh(disk, dirs, options.autocreate_db, &mut recovered);
+    }
+    Ok(recovered)
+}
+
+/// What [`recover`] would find, with nothing changed on disk: for tools, and for folders that somebody else may own.
+pub fn examine<D: Disk>(
+    disk: &D,
+    dirs: &Dirs,
+    options: &RecoverOptions,
+    restore: &mut impl Restore,
+) -> Result<Recovered, StoreError> {
+    let (mut recovered, _) = read_all(disk, dirs, options, restore)?;
+    if recovered.snapshot.is_none() && recovered.replayed == 0 {
+        settle_fresh(disk, dirs, options.autocreate_db, &mut recovered);
+    }
+    Ok(recovered)
+}
+
+/// What recovery puts in order behind the last record.
+struct Tail {
+    /// The file that was read to its end last, and where its good records end.
+    last_end: Option<(PathBuf, u64)>,
+    /// A last file in which nothing was ever written.
+    empty: Option<PathBuf>,
+}
+
+fn read_all<D: Disk>(
+    disk: &D,
+    dirs: &Dirs,
+    options: &RecoverOptions,
+    restore: &mut impl Restore,
+) -> Result<(Recovered, Tail), StoreError> {
     let started = Instant::now();
     let mut skipped = Vec::new();
     let snapshot = load_snapshot(disk, dirs, restore, &mut skipped)?;
@@ -106,16 +145,9 @@ pub fn recover<D: Disk>(
     recovered.replay_time = started.elapsed() - snapshot_time;
     recovered.backwards = reader.backwards();
     recovered.ends = reader.ends().to_vec();
-    if let Some((path, end)) = reader.last_end() {
-        save_tail(disk, dirs, path, end)?;
-    }
-    let empty_tail = reader.empty_tail().map(ToOwned::to_owned);
-    drop(reader);
-    tidy(disk, &recovered.ends, empty_tail)?;
-    if recovered.snapshot.is_none() && recovered.replayed == 0 {
-        settle_fresh(disk, dirs, options.autocreate_db, &mut recovered);
-    }
-    Ok(recovered)
+    let last_end = reader.last_end().map(|(path, end)| (path.to_owned(), end));
+    let tail = Tail { last_end, empty: reader.empty_tail().map(ToOwned::to_owned) };
+    Ok((recovered, tail))
 }
 
 /// Removes the marker `initialize`, once the new database is on disk.
@@ -191,7 +223,7 @@ pub(super) fn load<D: Disk>(
 
 /// The cheap check (`org.apache.zookeeper.server.persistence.SnapStream.isValidSnapshot`): the magic of compressed
 /// files, the end mark of plain ones.
-pub(super) fn looks_whole<D: Disk>(disk: &D, dirs: &Dirs, name: &SnapshotName) -> Result<bool, StoreError> {
+pub fn looks_whole<D: Disk>(disk: &D, dirs: &Dirs, name: &SnapshotName) -> Result<bool, StoreError> {
     let path = dirs.snapshots.join(&name.name);
     let read = || StoreError::io(&path, "read the snapshot");
     let file = match disk.open(&path) {

@@ -18,9 +18,12 @@ pub(super) const END_OF_RECORD: u8 = b'B';
 /// The header of a transaction, the least a body holds.
 pub(super) const BODY_MIN: usize = 32;
 
+/// Zeros that a record begins with at most: 4 of its checksum, 3 of a checksum of which only the last byte is set.
+const ZEROS_IN_FRONT: u64 = 7;
+
 /// Whole records behind the place where reading stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Behind {
+pub struct Behind {
     /// Where the first of them starts.
     pub first: u64,
     /// How many there are.
@@ -38,7 +41,9 @@ pub(super) fn checksum(body: &[u8]) -> i64 {
 
 /// Looks for whole records from `offset` to the end of the file, at any position.
 pub(super) fn records_behind<F: DiskFile>(file: &Arc<F>, offset: u64, body_max: usize) -> io::Result<Option<Behind>> {
-    let Some(start) = file.next_data(offset)? else { return Ok(None) };
+    let Some(data) = file.next_data(offset)? else { return Ok(None) };
+    // A record begins with zeros, and they may be the last ones of a hole.
+    let start = data.saturating_sub(ZEROS_IN_FRONT).max(offset);
     let mut window = Window::new(FileStream::new(file.clone(), start), start);
     let mut found: Option<Behind> = None;
     while window.ensure(FRAME_HEAD + BODY_MIN + 1)? {

@@ -69,7 +69,7 @@ pub fn truncate<D: Disk>(disk: &D, dirs: &Dirs, zxid: Zxid, options: ReadOptions
 
 /// The newest snapshot that has seen nothing after `zxid`. Its name alone does not tell: it may hold changes from the
 /// time while it was written.
-fn base_snapshot<D: Disk>(
+pub fn base_snapshot<D: Disk>(
     disk: &D,
     dirs: &Dirs,
     snapshots: &[SnapshotName],
