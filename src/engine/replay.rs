@@ -21,15 +21,26 @@ pub struct Replay {
     pub first_mismatch: Option<Zxid>,
     /// Transactions replayed.
     pub replayed: u64,
+    /// The last transaction after which the digest was compared.
+    pub compared: Option<Zxid>,
 }
 
 impl Replay {
     /// Into this tree, which is emptied first.
     pub fn new(tree: Tree) -> Self {
-        Replay { tree, expected: None, comparing: false, digest_mismatches: 0, first_mismatch: None, replayed: 0 }
+        Replay {
+            tree,
+            expected: None,
+            comparing: false,
+            digest_mismatches: 0,
+            first_mismatch: None,
+            replayed: 0,
+            compared: None,
+        }
     }
 
     fn compare(&mut self, zxid: Zxid, digest: u64) {
+        self.compared = Some(zxid);
         if self.tree.digest() != digest {
             self.digest_mismatches += 1;
             self.first_mismatch.get_or_insert(zxid);
@@ -41,7 +52,7 @@ impl Restore for Replay {
     fn clear(&mut self) {
         self.tree.restore_empty();
         (self.expected, self.comparing) = (None, false);
-        (self.digest_mismatches, self.first_mismatch, self.replayed) = (0, None, 0);
+        (self.digest_mismatches, self.first_mismatch, self.replayed, self.compared) = (0, None, 0, None);
     }
 
     fn session(&mut self, id: i64, timeout_ms: i32) {

@@ -47,12 +47,26 @@ pub struct Finding {
     pub level: Level,
     /// What and where.
     pub text: String,
+    /// What to do about it; empty where nothing is to do.
+    pub remedy: String,
 }
 
 impl Finding {
     /// A finding.
     pub fn new(level: Level, text: impl Into<String>) -> Self {
-        Finding { level, text: text.into() }
+        Finding { level, text: text.into(), remedy: String::new() }
+    }
+
+    /// The same, with what to do.
+    pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = remedy.into();
+        self
+    }
+
+    /// For programs.
+    pub fn to_json(&self) -> Value {
+        let level = if self.level == Level::Fine { "note" } else { self.level.word() };
+        json!({"level": level, "what": self.text, "do": self.remedy})
     }
 }
 
@@ -99,7 +113,7 @@ impl LogReport {
             "last": self.range.map(|(_, last)| last.to_string()),
             "usedBytes": self.end,
             "bytes": self.bytes,
-            "findings": self.findings.iter().map(|f| json!({"level": f.level.word(), "what": f.text})).collect::<Vec<_>>(),
+            "findings": self.findings.iter().map(Finding::to_json).collect::<Vec<_>>(),
         })
     }
 }
@@ -210,6 +224,12 @@ fn log(path: &Path, previous: Option<Zxid>, next: Option<Zxid>, last: bool) -> R
         }
     }
     bar.finish_and_clear();
+    if walk.report.range.is_none() && walk.report.findings.is_empty() {
+        walk.say(
+            Level::Warning,
+            "the file was begun, and holds no transaction: a crash came first, or they were cut off",
+        );
+    }
     Ok(walk.report)
 }
 

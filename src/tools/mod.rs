@@ -3,6 +3,7 @@
 //! one ([`live`]). What only looks never writes; what writes asks first whether a server holds the folder.
 
 mod check;
+mod doctor;
 mod init;
 mod live;
 mod output;
@@ -44,6 +45,8 @@ enum Command {
     Txnlog(txnlog::Command),
     /// Remove snapshots and logs that no recovery needs.
     Purge(purge::Purge),
+    /// Say in which state a data folder is. Exit code 0: healthy, 1: warnings, 2: data is at risk.
+    Doctor(doctor::Doctor),
     /// Make the folders of a new server.
     Init(init::Init),
 }
@@ -94,6 +97,7 @@ fn execute(command: Command, out: &mut Output) -> Result<u8, Failure> {
         Command::Snapshot(command) => snapshot::run(command, out),
         Command::Txnlog(command) => txnlog::run(command, out),
         Command::Purge(args) => purge::run(&args, out),
+        Command::Doctor(args) => doctor::run(&args, out),
         Command::Init(args) => init::run(&args, out),
     }
 }

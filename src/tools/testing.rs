@@ -18,6 +18,15 @@ pub(super) fn golden(name: &str) -> TempDir {
     folder
 }
 
+/// The names of all cases.
+pub(super) fn cases() -> Vec<String> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/testdata/golden");
+    let names = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut cases: Vec<_> = names.filter_map(|name| Some(name.strip_suffix(".tar.gz")?.to_owned())).collect();
+    cases.sort();
+    cases
+}
+
 /// Every file below a folder with its content, to prove that nothing was changed.
 pub(super) fn contents(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
