@@ -17,7 +17,8 @@ Usage: oxkeeper [-Dkey=value ...]                        a standalone server on 
        oxkeeper cli [-server host:port] [command]        ZooKeeper's shell; oxkeeper cli --help says more
        oxkeeper 4lw host port word                       asks a server a four-letter word
        oxkeeper bench --help                             the load generator
-       oxkeeper snapshot|txnlog|purge|init|doctor --help tools for data folders
+       oxkeeper TOOL --help                              tools for data folders: snapshot, txnlog, doctor, backup,
+                                                         restore, verify, purge, init
        oxkeeper version
 
 Environment: SERVER_JVMFLAGS, JVMFLAGS (their -D words count, the rest is for a JVM and is ignored),

@@ -132,6 +132,12 @@ impl<D: Disk> LogScan<D> {
         Ok(near && lacks().map_err(StoreError::io(&self.path, "read the log"))?)
     }
 
+    /// True when a power cut explains that the frame at `offset`, which ends at `end`, is not what was written: a sector of
+    /// it never reached the disk.
+    pub fn lost_sector(&self, offset: u64, end: u64) -> Result<bool, StoreError> {
+        lacks_sector(&*self.file, offset, end).map_err(StoreError::io(&self.path, "read the log"))
+    }
+
     /// The next frame, whatever its state, or why there is none. Takes no more memory than the file justifies.
     pub fn next_frame(&mut self) -> Result<Result<Frame<'_>, ScanEnd>, StoreError> {
         let end = match self.look() {

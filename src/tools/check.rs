@@ -198,11 +198,14 @@ fn log(path: &Path, previous: Option<Zxid>, next: Option<Zxid>, last: bool) -> R
                 seen = seen.max(Some(zxid));
             }
             Ok(frame) if frame.has_mark() => {
-                let (found, expected) = (frame.checksum, frame.sum);
-                walk.say(
-                    Level::Risk,
-                    format!("offset {offset}: a record has checksum {found:#x}, its body sums to {expected:#x}"),
-                );
+                let (found, expected, end) = (frame.checksum, frame.sum, frame.offset + frame.len());
+                let text = format!("offset {offset}: a record has checksum {found:#x}, its body sums to {expected:#x}");
+                if scan.lost_sector(offset, end)? {
+                    let text = text + ": a sector of it never reached the disk, a power cut; it was not acknowledged";
+                    walk.say(Level::Warning, text);
+                } else {
+                    walk.say(Level::Risk, text);
+                }
                 break;
             }
             Ok(_) => {

@@ -2,6 +2,7 @@
 //! it up and restore it. Knows the store, the records and the tree, nothing of a running server but whether there is
 //! one ([`live`]). What only looks never writes; what writes asks first whether a server holds the folder.
 
+mod backup;
 mod check;
 mod doctor;
 mod init;
@@ -23,6 +24,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::proto::Zxid;
 use crate::store::{Dirs, Disk, LogName, RealDisk, SnapshotName};
 
 pub use output::{Failure, Output};
@@ -43,12 +45,27 @@ enum Command {
     /// Show, check and mend transaction logs.
     #[command(subcommand)]
     Txnlog(txnlog::Command),
+    /// Copy a server's data as it is at one transaction, also while the server runs.
+    Backup(backup::Backup),
+    /// Make a data folder of a backup, at its end, at a transaction or at a time.
+    Restore(backup::RestoreArgs),
+    /// Read a backup from front to back. Exit code 0: whole, 1: digests differ, 2: not to be restored.
+    Verify(backup::Verify),
     /// Remove snapshots and logs that no recovery needs.
     Purge(purge::Purge),
     /// Say in which state a data folder is. Exit code 0: healthy, 1: warnings, 2: data is at risk.
     Doctor(doctor::Doctor),
     /// Make the folders of a new server.
     Init(init::Init),
+}
+
+/// A zxid as the original's tools take it: decimal, or hexadecimal behind 0x.
+fn parse_zxid(text: &str) -> Result<Zxid, String> {
+    let number = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(hex) => i64::from_str_radix(hex, 16),
+        None => text.parse(),
+    };
+    number.map(Zxid).map_err(|_| format!("{text} is no zxid: write 31 or 0x1f"))
 }
 
 /// The folders that an operator means by a path: dataDir, or the folder version-2 itself.
@@ -96,6 +113,9 @@ fn execute(command: Command, out: &mut Output) -> Result<u8, Failure> {
     match command {
         Command::Snapshot(command) => snapshot::run(command, out),
         Command::Txnlog(command) => txnlog::run(command, out),
+        Command::Backup(args) => backup::backup(&args, out),
+        Command::Restore(args) => backup::restore(&args, out),
+        Command::Verify(args) => backup::verify(&args, out),
         Command::Purge(args) => purge::run(&args, out),
         Command::Doctor(args) => doctor::run(&args, out),
         Command::Init(args) => init::run(&args, out),

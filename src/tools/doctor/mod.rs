@@ -198,7 +198,9 @@ fn loaded(recovered: Recovered, replay: Replay, report: &mut Report) {
             "there is a snapshot of {base}, and no log at all: what was written after it is gone, if anything was"
         );
         let remedy = "As it should be right after a copy from a leader or a restore; otherwise put the logs back";
-        report.findings.push(Finding::new(Level::Warning, text).remedy(remedy));
+        // A member that has just copied from its leader looks so.
+        let member = report.dirs.snapshots.join("currentEpoch").is_file();
+        report.findings.push(Finding::new(if member { Level::Fine } else { Level::Warning }, text).remedy(remedy));
     }
     if recovered.snapshot.as_ref().is_some_and(|(_, summary)| summary.digest.is_none() && summary.last_zxid.is_some()) {
         let text = "the newest snapshot was written with digest.enabled=false: Apache's server reads it with that setting alone";

@@ -30,7 +30,8 @@ pub struct State {
 /// All of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    dirs: Dirs,
+    /// What was looked at.
+    pub dirs: Dirs,
     held_by: Option<String>,
     /// The newest first.
     pub snapshots: Vec<Checked>,

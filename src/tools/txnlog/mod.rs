@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 
 use super::output::{Failure, Output, bar, complain};
+use super::parse_zxid;
 use crate::jute::DecodeError;
 use crate::proto::Zxid;
 use crate::store::{Dirs, Frame, HeaderFound, LogHeader, LogScan, RealDisk, ScanEnd};
@@ -68,15 +69,6 @@ pub fn run(command: Command, out: &mut Output) -> Result<u8, Failure> {
         Command::Recover(args) => mend::recover(&args, out, &mut std::io::stdin().lock()),
         Command::Chop(args) => mend::chop(&args, out),
     }
-}
-
-/// A zxid as the original's tools take it: decimal, or hexadecimal behind 0x.
-pub fn parse_zxid(text: &str) -> Result<Zxid, String> {
-    let number = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
-        Some(hex) => i64::from_str_radix(hex, 16),
-        None => text.parse(),
-    };
-    number.map(Zxid).map_err(|_| format!("{text} is no zxid: write 31 or 0x1f"))
 }
 
 /// Opens a log file that has a header.
