@@ -2,7 +2,7 @@
 
 use crate::proto::Zxid;
 use crate::proto::acl::Acl;
-use crate::proto::txn::{TxnDigest, TxnRecord};
+use crate::proto::txn::{Txn, TxnDigest, TxnRecord};
 use crate::store::{NodeRefused, Restore, SnapshotNode};
 use crate::tree::Tree;
 
@@ -21,7 +21,7 @@ pub struct Replay {
     pub first_mismatch: Option<Zxid>,
     /// Transactions replayed.
     pub replayed: u64,
-    /// The last transaction after which the digest was compared.
+    /// The last transaction after which the digest was compared, or which changed nothing behind such a one.
     pub compared: Option<Zxid>,
 }
 
@@ -84,8 +84,13 @@ impl Restore for Replay {
     }
 
     fn replay(&mut self, record: &TxnRecord<'_>, _body: &[u8]) {
+        let before = self.tree.zxid();
         self.tree.apply(&record.header, &record.txn, None);
         self.replayed += 1;
+        // Failed requests are logged without a digest.
+        if matches!(record.txn, Txn::Error { .. }) && self.compared == Some(before) {
+            self.compared = Some(record.header.zxid());
+        }
         if !self.tree.digest_enabled() {
             return;
         }
