@@ -258,3 +258,35 @@ fn a_session_is_resumed_until_it_is_closed() {
         assert!(matches!(refused, Err(Error::SessionRefused)));
     });
 }
+
+/// As Java's standalone server, which proposes to nobody and syncs no learner, whatever it logs.
+#[test]
+fn mntr_counts_syncs_and_no_proposals_on_a_standalone_server() {
+    let fixture = Fixture::start(
+        "4lw.commands.whitelist=*\nmetricsProvider.className=org.apache.zookeeper.metrics.impl.DefaultMetricsProvider\n",
+    );
+    fixture.client(async |client, _| {
+        for path in ["/a", "/b"] {
+            client.create(path, Some(b""), &Acl::open_unsafe(), CreateMode::Persistent).await.unwrap();
+        }
+    });
+    let answer = |word: &[u8; 4]| {
+        let mut socket = std::net::TcpStream::connect(fixture.address).unwrap();
+        std::io::Write::write_all(&mut socket, word).unwrap();
+        std::io::read_to_string(socket).unwrap()
+    };
+    let value = |text: &str, name: &str| -> i64 {
+        let line = text.lines().find(|line| line.split('\t').next() == Some(name)).unwrap_or_else(|| panic!("{text}"));
+        line.split('\t').nth(1).unwrap().parse().unwrap()
+    };
+    let mntr = answer(b"mntr");
+    for name in ["zk_proposal_count", "zk_commit_count", "zk_snap_count", "zk_diff_count"] {
+        assert_eq!(value(&mntr, name), 0, "{name}");
+    }
+    // The session and two nodes, one after the other: no sync for more than one.
+    assert!(value(&mntr, "zk_cnt_fsynctime") >= 3, "{mntr}");
+    assert!(value(&mntr, "zk_sum_sync_processor_batch_size") >= 3, "{mntr}");
+    assert!(value(&mntr, "zk_cnt_snapshottime") >= 1, "{mntr}");
+    assert!(answer(b"srst").starts_with("Server stats reset"));
+    assert_eq!(value(&answer(b"mntr"), "zk_cnt_snapshottime"), 0);
+}

@@ -84,6 +84,20 @@ pub(super) struct Member {
     /// Somebody waits until the log has written all it was given, and closed its file.
     pub roll: Option<SyncSender<()>>,
     touched_ms: i64,
+    pub counts: LeaderCounts,
+}
+
+/// What this server has done as a leader since it started; a standalone server counts nothing here, as the original.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LeaderCounts {
+    /// Transactions proposed to followers.
+    pub proposals: i64,
+    /// Of these, committed.
+    pub commits: i64,
+    /// Learners brought up to date by a copy of everything.
+    pub snaps: i64,
+    /// Learners brought up to date by what they lacked.
+    pub diffs: i64,
 }
 
 impl Member {
@@ -102,6 +116,7 @@ impl Member {
             recent: VecDeque::new(),
             roll: None,
             touched_ms: 0,
+            counts: LeaderCounts::default(),
         }
     }
 
@@ -115,7 +130,10 @@ impl Member {
         if self.role == Role::Alone { committed } else { committed.min(self.logged) }
     }
 
-    pub fn proposed(&self, zxid: Zxid, record: &Bytes) {
+    pub fn proposed(&mut self, zxid: Zxid, record: &Bytes) {
+        if self.role == Role::Leading {
+            self.counts.proposals += 1;
+        }
         if !self.links.is_empty() {
             let proposal = packet(kind::PROPOSAL, zxid.0, Some(record), None);
             self.links.iter().filter(|link| !link.observer).for_each(|link| link.send(&proposal));
@@ -126,6 +144,9 @@ impl Member {
     pub fn adopt(&mut self, write: InFlight) -> InFlight {
         if self.role == Role::Alone || write.record.is_empty() {
             return write;
+        }
+        if self.role == Role::Leading {
+            self.counts.commits += 1;
         }
         if !self.links.is_empty() {
             let commit = packet(kind::COMMIT, write.zxid.0, None, None);
@@ -175,6 +196,11 @@ impl Pipeline {
         let state = self.lock();
         let observers = state.member.links.iter().filter(|link| link.observer).count();
         (state.member.links.len() - observers, observers)
+    }
+
+    /// What was done as a leader.
+    pub fn leader_counts(&self) -> LeaderCounts {
+        self.lock().member.counts
     }
 
     /// For the log thread: whoever waits for the log to be closed.
@@ -335,6 +361,11 @@ impl Pipeline {
         // It may be about to cut what it acknowledged before: that must not count towards a quorum any more.
         let state = &mut *state;
         state.broadcast.rejoins(member, from);
+        match plan {
+            Plan::Snap(_) => state.member.counts.snaps += 1,
+            Plan::Diff(_) => state.member.counts.diffs += 1,
+            Plan::Trunc(_) => {}
+        }
         state.member.voices.insert(member, link.id);
         state.member.links.push(link);
         plan

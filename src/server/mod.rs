@@ -9,6 +9,7 @@ mod limits;
 mod link;
 mod log_thread;
 mod mailbox;
+mod measures;
 mod member;
 mod pipeline;
 mod quorum;
@@ -31,7 +32,7 @@ use crate::store::{self, Compression, Dirs, FolderLock, Fresh, LogOptions, LogWr
 use crate::throttle::{ConnectionThrottle, ConnectionThrottleSettings, LargeRequests, RequestThrottle, SessionWeights};
 use crate::tree::{OwnerRules, Tree};
 use limits::Connections;
-use log_thread::LogView;
+use measures::Measures;
 use pipeline::Pipeline;
 use reactor_thread::ReactorShared;
 use snapshots::{SnapshotOptions, Snapshotter};
@@ -146,7 +147,8 @@ impl Server {
             digest: config.digest_enabled,
             last_zxid: config.serialize_last_processed_zxid_enabled,
         };
-        let snapshotter = Snapshotter::new(pipeline.clone(), dirs.clone(), snapshot_options);
+        let measures = Arc::new(Measures::new(words::provider_of(config)));
+        let snapshotter = Snapshotter::new(pipeline.clone(), dirs.clone(), snapshot_options, measures.clone());
         match fresh {
             // Without it a Java server would not trust the logs that follow.
             Fresh::Initialize => {
@@ -161,15 +163,14 @@ impl Server {
         let (taking, digest) = (snapshotter.clone(), config.digest_enabled);
         let listener = listen(config)?;
         let address = listener.local_addr().map_err(|error| ServerError::System { what: "address", error })?;
-        let log_view = Arc::new(LogView::default());
-        let log = start_log(config, &pipeline, &dirs, &log_view, &snapshotter)?;
+        let log = start_log(config, &pipeline, &dirs, &measures, &snapshotter)?;
         let shared = Arc::new(ReactorShared {
             pipeline: pipeline.clone(),
             limits: Connections::new(
                 usize::try_from(config.max_client_cnxns).unwrap_or(0),
                 usize::try_from(config.max_cnxns).unwrap_or(0),
             ),
-            words: Words::new(config, address.port(), dirs.clone(), pipeline.clone(), log_view, snapshotter, load_ms),
+            words: Words::new(config, address.port(), dirs.clone(), pipeline.clone(), measures, load_ms),
             keep_alive: config.client_tcp_keep_alive,
         });
         let settings = Arc::new(Settings {
@@ -383,7 +384,7 @@ fn start_log(
     config: &Config,
     pipeline: &Arc<Pipeline>,
     dirs: &Dirs,
-    view: &Arc<LogView>,
+    measures: &Arc<Measures>,
     snapshotter: &Arc<Snapshotter>,
 ) -> Result<std::thread::JoinHandle<Result<(), StoreError>>, ServerError> {
     let kilobytes = |kb: i64| u64::try_from(kb).ok().filter(|kb| *kb > 0).map(|kb| kb.saturating_mul(1024));
@@ -395,9 +396,9 @@ fn start_log(
         ..LogOptions::default()
     };
     let log = LogWriter::new(&RealDisk, dirs, options);
-    let (pipeline, view, snapshotter) = (pipeline.clone(), view.clone(), snapshotter.clone());
+    let (pipeline, measures, snapshotter) = (pipeline.clone(), measures.clone(), snapshotter.clone());
     let (count, size_kb) = (u64::try_from(config.snap_count).unwrap_or(2), config.snap_size_limit_kb);
-    thread("log".into(), move || log_thread::run(&pipeline, log, &view, &snapshotter, count, size_kb))
+    thread("log".into(), move || log_thread::run(&pipeline, log, &measures, &snapshotter, count, size_kb))
 }
 
 /// Expires sessions at each tick, and looks for containers and TTL nodes that are done.

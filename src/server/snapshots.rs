@@ -1,15 +1,17 @@
 //! Writes fuzzy snapshots: visits a few hundred nodes at a time while transactions go on, encodes them under shared access,
 //! and writes outside.
 
+use super::measures::Measures;
 use super::pipeline::Pipeline;
 use crate::jute::Encode;
+use crate::metrics;
 use crate::proto::Zxid;
 use crate::proto::txn::{DIGEST_VERSION, TxnDigest};
 use crate::store::{Compression, Dirs, RealDisk, STREAM_END, SnapshotWriter, StoreError, encode_node};
 use crate::tree::Walk;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// Nodes encoded in one visit of the tree: some ten microseconds, also where the scheduler then takes the core away.
@@ -34,26 +36,13 @@ pub struct Snapshotter {
     dirs: Dirs,
     options: SnapshotOptions,
     running: AtomicBool,
-    /// Snapshots written.
-    pub taken: AtomicU64,
-    /// Snapshots that failed.
-    pub failed: AtomicU64,
-    /// The zxid of the last one; -1 before the first.
-    pub last_zxid: AtomicI64,
+    measures: Arc<Measures>,
 }
 
 impl Snapshotter {
     /// For the tree of this pipeline.
-    pub fn new(pipeline: Arc<Pipeline>, dirs: Dirs, options: SnapshotOptions) -> Arc<Self> {
-        Arc::new(Snapshotter {
-            pipeline,
-            dirs,
-            options,
-            running: AtomicBool::new(false),
-            taken: AtomicU64::new(0),
-            failed: AtomicU64::new(0),
-            last_zxid: AtomicI64::new(-1),
-        })
+    pub fn new(pipeline: Arc<Pipeline>, dirs: Dirs, options: SnapshotOptions, measures: Arc<Measures>) -> Arc<Self> {
+        Arc::new(Snapshotter { pipeline, dirs, options, running: AtomicBool::new(false), measures })
     }
 
     /// Writes a snapshot in the background, unless one is being written.
@@ -67,7 +56,7 @@ impl Snapshotter {
             // On Linux this is a property of the thread. Without it the snapshot is written all the same.
             let _ = rustix::process::nice(NICENESS);
             if let Err(error) = me.take() {
-                me.failed.fetch_add(1, Ordering::Relaxed);
+                me.measures.with(|readings| readings.add(metrics::SNAPSHOT_ERROR_COUNT, 1));
                 tracing::error!(%error, "the snapshot failed; the logs still hold everything");
             }
             me.running.store(false, Ordering::Release);
@@ -146,8 +135,8 @@ impl Snapshotter {
             TxnDigest { version: DIGEST_VERSION, tree_digest: if last == Zxid::ZERO { 0 } else { tree_digest } };
         let written =
             writer.finish(self.options.digest.then_some((last, digest)), self.options.last_zxid.then_some(last))?;
-        self.taken.fetch_add(1, Ordering::Relaxed);
-        self.last_zxid.store(zxid.0, Ordering::Relaxed);
+        let took_ms = started.elapsed().as_millis() as i64;
+        self.measures.with(|readings| readings.record(metrics::SNAPSHOTTIME, took_ms));
         tracing::info!(%zxid, nodes, bytes = written.bytes, ms = started.elapsed().as_millis() as u64, "snapshot written");
         Ok(zxid)
     }

@@ -1,10 +1,9 @@
 //! Answers four-letter words: gathers what the command's table entry says it needs from the rooms that know it, and
 //! lets `admin` make the text. The numbers of connections are asked of each reactor in its own thread.
 
-use super::log_thread::LogView;
+use super::measures::Measures;
 use super::member::Role;
 use super::pipeline::Pipeline;
-use super::snapshots::Snapshotter;
 use crate::admin::view::{
     ConnectedSession, Connection, Latency, MemberSettings, Mode, Sessions, Settings, Sizes, Statistics, WatchSummary,
 };
@@ -13,6 +12,8 @@ use crate::config::Config;
 use crate::metrics::{self, Provider, Readings};
 use crate::reactor::{Reactor, ReactorStats};
 use crate::store::{Dirs, RealDisk};
+use std::collections::HashSet;
+use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use tokio::sync::oneshot;
@@ -28,8 +29,7 @@ pub struct Words {
     provider: Provider,
     trace_mask: AtomicI64,
     pipeline: Arc<Pipeline>,
-    log: Arc<LogView>,
-    snapshotter: Arc<Snapshotter>,
+    measures: Arc<Measures>,
     /// What `startup_*` and `dbinittime` show, ms.
     load_ms: (i64, i64, i64),
     quorum_size: usize,
@@ -42,6 +42,8 @@ struct Told {
     connections: Vec<Connection>,
     watches: Vec<(i64, Vec<String>)>,
     summary: WatchSummary,
+    /// Hashes of the watched paths: reactors may watch the same.
+    watched: HashSet<u64>,
     watch_count: usize,
 }
 
@@ -52,8 +54,7 @@ impl Words {
         port: u16,
         dirs: Dirs,
         pipeline: Arc<Pipeline>,
-        log: Arc<LogView>,
-        snapshotter: Arc<Snapshotter>,
+        measures: Arc<Measures>,
         load_ms: (i64, i64, i64),
     ) -> Self {
         let allowed = crate::admin::commands::COMMANDS.iter().map(|command| command.word);
@@ -73,15 +74,10 @@ impl Words {
                 member: config.is_quorum().then(|| member_settings(config)),
             },
             dirs,
-            provider: match config.metrics_provider_class.rsplit('.').next() {
-                Some("PrometheusMetricsProvider") => Provider::Prometheus,
-                Some("NullMetricsProvider") => Provider::None,
-                _ => Provider::Default,
-            },
+            provider: provider_of(config),
             trace_mask: AtomicI64::new(TRACE_MASK),
             pipeline,
-            log,
-            snapshotter,
+            measures,
             load_ms,
             quorum_size: if config.is_quorum() { config.more.ensemble.voters().count() } else { 0 },
         }
@@ -96,7 +92,10 @@ impl Words {
         }
         match command.effect(self.pipeline.role().serves(), argument) {
             Some(Effect::SetTraceMask(mask)) => self.trace_mask.store(mask, Ordering::Relaxed),
-            Some(Effect::ResetStatistics) => drop(self.ask(|reactor, _| reactor.reset_statistics()).await),
+            Some(Effect::ResetStatistics) => {
+                self.measures.with(Readings::reset);
+                drop(self.ask(|reactor, _| reactor.reset_statistics()).await);
+            }
             Some(Effect::ResetConnections) => drop(self.ask(|reactor, _| reactor.reset_connections()).await),
             None => {}
         }
@@ -254,12 +253,13 @@ impl Words {
         if self.pipeline.role() == Role::Following {
             readings.set(metrics::SYNCED_OBSERVERS, 0);
         }
-        let log = self.log.stats();
         readings.add(metrics::BYTES_RECEIVED_COUNT, stats.bytes_received as i64);
-        readings.add(metrics::SNAP_COUNT, self.snapshotter.taken.load(Ordering::Relaxed) as i64);
-        readings.add(metrics::SNAPSHOT_ERROR_COUNT, self.snapshotter.failed.load(Ordering::Relaxed) as i64);
-        readings.add(metrics::PROPOSAL_COUNT, log.records as i64);
-        readings.add(metrics::COMMIT_COUNT, log.records as i64);
+        self.measures.with(|theirs| readings.merge(theirs));
+        let led = self.pipeline.leader_counts();
+        readings.add(metrics::PROPOSAL_COUNT, led.proposals);
+        readings.add(metrics::COMMIT_COUNT, led.commits);
+        readings.add(metrics::SNAP_COUNT, led.snaps);
+        readings.add(metrics::DIFF_COUNT, led.diffs);
         readings.record(metrics::STARTUP_SNAP_LOAD_TIME, self.load_ms.0);
         readings.record(metrics::STARTUP_TXNS_LOAD_TIME, self.load_ms.1);
         readings.record(metrics::STARTUP_TXNS_LOADED, self.load_ms.2);
@@ -281,7 +281,8 @@ impl Told {
         self.connections.extend(other.connections);
         self.watches.extend(other.watches);
         self.summary.connections += other.summary.connections;
-        self.summary.paths += other.summary.paths;
+        self.watched.extend(other.watched);
+        self.summary.paths = self.watched.len();
         self.summary.total += other.summary.total;
         self.watch_count += other.watch_count;
     }
@@ -302,7 +303,7 @@ fn tell(reactor: &Reactor, pipeline: &Pipeline, listing: bool, watching: bool) -
         }
     }
     for (path, numbers) in reactor.watches().data_watches() {
-        told.summary.paths += 1;
+        told.watched.insert(foldhash::fast::FixedState::default().hash_one(path));
         for number in numbers {
             told.summary.total += 1;
             if watching && let Some(session) = session(number) {
@@ -310,6 +311,7 @@ fn tell(reactor: &Reactor, pipeline: &Pipeline, listing: bool, watching: bool) -
             }
         }
     }
+    told.summary.paths = told.watched.len();
     told.watches = by_session.into_iter().collect();
     told
 }
@@ -340,6 +342,15 @@ fn shown(connection: &crate::reactor::Connection, offset: i64) -> Connection {
             },
         }),
         expires_ms: connection.heard_ms() + i64::from(connection.timeout_ms()) + offset,
+    }
+}
+
+/// The provider of metrics that a configuration names (`metricsProvider.className`).
+pub fn provider_of(config: &Config) -> Provider {
+    match config.metrics_provider_class.rsplit('.').next() {
+        Some("PrometheusMetricsProvider") => Provider::Prometheus,
+        Some("NullMetricsProvider") => Provider::None,
+        _ => Provider::Default,
     }
 }
 
