@@ -113,7 +113,7 @@ if [ ! -x "$CACHE/image-venv/bin/kubernetes-validate" ]; then
     python3 -m venv "$CACHE/image-venv" && "$CACHE/image-venv/bin/pip" install -q 'kubernetes-validate==1.37.0' >"$WORK/pip.log" 2>&1
 fi
 if [ -x "$CACHE/image-venv/bin/kubernetes-validate" ]; then
-    "$CACHE/image-venv/bin/kubernetes-validate" --strict "$DOCKER"/kubernetes/*.yaml >"$WORK/k8s.log" 2>&1 &&
+    "$CACHE/image-venv/bin/python" "$CACHE/image-venv/bin/kubernetes-validate" --strict "$DOCKER"/kubernetes/*.yaml >"$WORK/k8s.log" 2>&1 &&
         pass image/kubernetes || { tail -20 "$WORK/k8s.log" >&2; fail image/kubernetes "see above"; }
     "$CACHE/image-venv/bin/python" "$HERE/manifests.py" "$DOCKER" >"$WORK/manifests.log" 2>&1 &&
         pass image/manifests || fail image/manifests "$(tail -n 1 "$WORK/manifests.log")"
