@@ -155,6 +155,7 @@ fi
 
 # 7. Folders and files without a server.
 config fresh "clientPort=$PORT"
+config apart "clientPort=$PORT" "dataLogDir=$WORK/apart/logs"
 initialize() {
     run zkServer-initialize.sh --help
     run zkServer-initialize.sh --odd
@@ -165,6 +166,9 @@ initialize() {
     run zkServer-initialize.sh --configfile "$WORK/fresh/zoo.cfg"
     run zkServer-initialize.sh --configfile "$WORK/fresh/zoo.cfg" --force
     [ -e "$WORK/fresh/data/myid" ] || say "no myid"
+    # Logs in a folder of their own.
+    run zkServer-initialize.sh --configfile="$WORK/apart/zoo.cfg" --myid=2
+    (cd "$WORK/apart" && find data logs | sort) | while read -r file; do say "$file"; done
 }
 tools() {
     run zkCleanup.sh --config "$WORK/day"

@@ -155,9 +155,15 @@ impl Server {
                 snapshotter.take()?;
                 store::initialize_done(&RealDisk, &dirs)?;
             }
-            // The next start then has no log to replay. Nothing replayed: nothing new to write.
-            Fresh::No if load_ms.2 > 0 => snapshotter.start(),
-            Fresh::No | Fresh::Uninitialized => {}
+            Fresh::No => {
+                // A marker that stays would let a folder that is lost later pass for a new one.
+                store::initialize_done(&RealDisk, &dirs)?;
+                // The next start then has no log to replay. Nothing replayed: nothing new to write.
+                if load_ms.2 > 0 {
+                    snapshotter.start();
+                }
+            }
+            Fresh::Uninitialized => {}
         }
 
         let (taking, digest) = (snapshotter.clone(), config.digest_enabled);

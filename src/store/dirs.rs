@@ -143,9 +143,19 @@ impl Dirs {
         self.snapshots.join(format!("{SNAPSHOT_PREFIX}.{:x}{}", zxid.0, compression.suffix()))
     }
 
-    /// The marker that allows an empty folder to become a new database.
-    pub fn initialize_path(&self) -> PathBuf {
-        self.logs.parent().unwrap_or(&self.logs).join(INITIALIZE)
+    /// The marker that allows an empty folder to become a new database: where zkServer-initialize.sh leaves it, beside the
+    /// snapshots. Where the logs have a folder of their own, the original never finds it there: it looks beside the logs,
+    /// which is the second place, if it is another one (`org.apache.zookeeper.server.persistence.FileTxnSnapLog`).
+    pub fn initialize_paths(&self) -> impl Iterator<Item = PathBuf> {
+        let beside = |folder: &Path| folder.parent().unwrap_or(folder).join(INITIALIZE);
+        let (first, second) = (beside(&self.snapshots), beside(&self.logs));
+        let other = (second != first).then_some(second);
+        std::iter::once(first).chain(other)
+    }
+
+    /// Whether there is such a marker.
+    pub fn may_initialize<D: Disk>(&self, disk: &D) -> bool {
+        self.initialize_paths().any(|path| disk.is_file(&path))
     }
 
     /// How much the files take.

@@ -152,17 +152,16 @@ fn read_all<D: Disk>(
 
 /// Removes the marker `initialize`, once the new database is on disk.
 pub fn initialize_done<D: Disk>(disk: &D, dirs: &Dirs) -> Result<(), StoreError> {
-    let path = dirs.initialize_path();
-    if !disk.is_file(&path) {
-        return Ok(());
+    for path in dirs.initialize_paths().filter(|path| disk.is_file(path)) {
+        disk.remove(&path).map_err(StoreError::io(&path, "remove the file"))?;
+        let dir = path.parent().unwrap_or(&path);
+        disk.sync_dir(dir).map_err(StoreError::io(dir, "sync the folder"))?;
     }
-    disk.remove(&path).map_err(StoreError::io(&path, "remove the file"))?;
-    let dir = path.parent().unwrap_or(&path);
-    disk.sync_dir(dir).map_err(StoreError::io(dir, "sync the folder"))
+    Ok(())
 }
 
 fn settle_fresh<D: Disk>(disk: &D, dirs: &Dirs, autocreate: bool, recovered: &mut Recovered) {
-    if autocreate || disk.is_file(&dirs.initialize_path()) {
+    if autocreate || dirs.may_initialize(disk) {
         recovered.fresh = Fresh::Initialize;
         recovered.last_zxid = Zxid::ZERO;
     } else {

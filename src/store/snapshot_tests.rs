@@ -238,6 +238,24 @@ fn no_snapshot_means_new_only_where_that_is_allowed() {
     }
 }
 
+/// zkServer-initialize.sh leaves the marker in dataDir; the original's server looks in dataLogDir, and never finds it.
+#[test]
+fn the_marker_counts_beside_the_snapshots_and_beside_the_logs() {
+    let apart = Dirs::new(Path::new("/data"), Some(Path::new("/logs")));
+    for marker in ["/data/initialize", "/logs/initialize"] {
+        let disk = SimDisk::new(1);
+        apart.open(&disk, true).unwrap();
+        let options = RecoverOptions { autocreate_db: false, ..RecoverOptions::default() };
+        let fresh = || recover(&disk, &apart, &options, &mut Collect::default()).unwrap().fresh;
+        assert_eq!(fresh(), Fresh::Uninitialized);
+        disk.install(Path::new(marker), Vec::new());
+        assert_eq!(fresh(), Fresh::Initialize, "{marker}");
+        initialize_done(&disk, &apart).unwrap();
+        disk.power_cut();
+        assert_eq!(fresh(), Fresh::Uninitialized, "{marker} is gone");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 

@@ -65,7 +65,7 @@ pub fn run(args: &Init, out: &mut Output) -> Result<u8, Failure> {
         )?,
     }
     if !args.no_initialize {
-        write(&dirs.initialize_path(), "")?;
+        write(&data_dir.join("initialize"), "")?;
     }
     Ok(0)
 }

@@ -75,7 +75,7 @@ fn list_logs(dirs: &Dirs) -> Result<Vec<LogName>, Failure> {
 }
 
 fn empty(dirs: &Dirs) -> Finding {
-    let marker = if dirs.initialize_path().is_file() { " (the file initialize allows it)" } else { "" };
+    let marker = if dirs.may_initialize(&RealDisk) { " (the file initialize allows it)" } else { "" };
     let text = format!("there is no data: a server begins a new database here{marker}");
     let remedy = if marker.is_empty() {
         "With db.autocreate=false it waits for the file initialize: oxkeeper init makes it"
