@@ -6,7 +6,9 @@
 //! tree's zxid, and only then reads. Deliveries are made under exclusive access, so nothing can be missing (WATCH-1, WATCH-3).
 
 mod connection;
+mod events;
 mod handshake;
+mod identities;
 mod listing;
 mod read;
 mod reply;
@@ -18,18 +20,18 @@ pub use read::{ReadRequest, WatchAction, execute, put_event};
 pub use reply::put_write_reply;
 pub use watches::{Number, WatchKind, WatcherType, Watches};
 
-use crate::auth::{AuthOutcome, Policy};
+use crate::auth::Policy;
 use crate::engine::{ConnectionKey, Touch};
-use crate::jute::{Decode, Encode, Reader};
+use crate::jute::{Decode, Reader};
 use crate::proto::acl::Id;
-use crate::proto::records::{AuthPacket, RequestHeader, SaslToken};
+use crate::proto::records::RequestHeader;
 use crate::proto::session::SessionId;
 use crate::proto::{Class, ErrorCode, OpCode, Zxid};
 use crate::throttle::{Entry, LargeRequests, RequestThrottle, pauses_reading};
-use crate::tree::{Audience, Change, ChangeKind, Tree};
+use crate::tree::{Change, Tree};
 use connection::{State, Waiting};
 use hashbrown::HashMap;
-use read::{begin_reply, end_reply, event};
+use read::{begin_reply, end_reply};
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
@@ -633,52 +635,6 @@ impl Reactor {
         }
     }
 
-    fn authenticate(&mut self, number: Number, xid: i32, body: &[u8], turn: &mut Turn) {
-        let Some(connection) = self.connections.get_mut(&number) else { return };
-        let packet = AuthPacket::decode(&mut Reader::new(body, self.settings.field_max));
-        let Ok(AuthPacket { scheme, auth, .. }) = packet else { return self.hang_up(number, turn) };
-        let policy = &self.settings.policy;
-        match policy.authenticate(scheme.as_deref(), auth, connection.remote.ip(), &connection.identities) {
-            AuthOutcome::Accepted(ids) => {
-                let new: Vec<_> = ids.into_iter().filter(|id| !connection.identities.contains(id)).collect();
-                if !new.is_empty() {
-                    connection.identities = connection.identities.iter().cloned().chain(new).collect();
-                }
-                let frame = begin_reply(&mut connection.output, xid, 0, ErrorCode::OK);
-                end_reply(&mut connection.output, frame);
-                connection.stats.sent += 1;
-                self.stats.sent += 1;
-                turn.flush.push(number);
-            }
-            AuthOutcome::Refused(why) => {
-                self.stats.auth_failed += 1;
-                tracing::warn!(peer = %connection.remote, scheme = scheme.as_deref().unwrap_or("null"), %why, "authentication failed");
-                self.last_words(number, xid, 0, ErrorCode::AUTH_FAILED, turn);
-            }
-            AuthOutcome::WrongEnsemble => {
-                self.stats.auth_failed += 1;
-                tracing::warn!(peer = %connection.remote, "closing: the client looks for another ensemble");
-                self.hang_up(number, turn);
-            }
-        }
-    }
-
-    /// Without a SASL configuration the original answers every token with none, and nothing is proven.
-    fn sasl(&mut self, number: Number, xid: i32, body: &[u8], turn: &mut Turn) {
-        let Some(connection) = self.connections.get_mut(&number) else { return };
-        // Java trips over a null token, and closes.
-        let token = SaslToken::decode(&mut Reader::new(body, self.settings.field_max));
-        if !token.is_ok_and(|packet| packet.token.is_some()) {
-            return self.hang_up(number, turn);
-        }
-        let frame = begin_reply(&mut connection.output, xid, 0, ErrorCode::OK);
-        SaslToken { token: None }.encode(&mut connection.output);
-        end_reply(&mut connection.output, frame);
-        connection.stats.sent += 1;
-        self.stats.sent += 1;
-        turn.flush.push(number);
-    }
-
     /// An error reply, then the end.
     fn last_words(&mut self, number: Number, xid: i32, zxid: i64, error: ErrorCode, turn: &mut Turn) {
         if let Some(connection) = self.connections.get_mut(&number) {
@@ -696,77 +652,6 @@ impl Reactor {
         if let Some(connection) = self.connections.get_mut(&number) {
             connection.state = State::Closing;
             turn.close.push(number);
-        }
-    }
-
-    /// Tells the watchers of one change: of the node, then of its parent's children, each only if it may read.
-    fn notify(&mut self, change: &Change, turn: &mut Turn) {
-        if self.watches.is_empty() {
-            return;
-        }
-        let mut told = std::mem::take(&mut self.told);
-        let kind = match change.kind {
-            ChangeKind::Created => event::CREATED,
-            ChangeKind::Deleted => event::DELETED,
-            ChangeKind::DataSet => event::DATA_CHANGED,
-        };
-        let mut frame = Vec::new();
-        let path: &str = if change.path.is_empty() { "/" } else { &change.path };
-        self.watches.trigger_data(path, &mut told);
-        self.tell(&told, change.zxid, kind, path, &change.audience, &mut frame, turn);
-        if change.kind == ChangeKind::Deleted {
-            let already = std::mem::take(&mut told);
-            self.watches.trigger_child(path, &mut told);
-            told.retain(|number| already.binary_search(number).is_err());
-            self.tell(&told, change.zxid, kind, path, &change.audience, &mut frame, turn);
-        }
-        if change.kind != ChangeKind::DataSet
-            && let Some((parent, _)) = path.rsplit_once('/')
-        {
-            let parent = if parent.is_empty() { "/" } else { parent };
-            self.watches.trigger_child(parent, &mut told);
-            frame.clear();
-            self.tell(&told, change.zxid, event::CHILDREN_CHANGED, parent, &change.parent_audience, &mut frame, turn);
-        }
-        self.told = told;
-    }
-
-    #[allow(clippy::too_many_arguments)]
-    fn tell(
-        &mut self,
-        told: &[Number],
-        zxid: Zxid,
-        kind: i32,
-        path: &str,
-        audience: &Audience,
-        frame: &mut Vec<u8>,
-        turn: &mut Turn,
-    ) {
-        if told.is_empty() {
-            return;
-        }
-        if frame.is_empty() {
-            put_event(frame, zxid.0, kind, path);
-        }
-        for number in told {
-            let Some(connection) = self.connections.get_mut(number) else { continue };
-            let list = match audience {
-                Audience::Everyone => None,
-                Audience::List(list) => Some(&**list),
-            };
-            if !self.settings.policy.permits(list, crate::proto::acl::READ, &connection.identities) {
-                continue;
-            }
-            connection.output.extend_from_slice(frame);
-            connection.stats.sent += 1;
-            self.stats.sent += 1;
-            turn.flush.push(*number);
-            if connection.output.len() > OUTPUT_HARD_MAX {
-                tracing::warn!(peer = %connection.remote, waiting = connection.output.len(), "closing: the client does not read its watch events");
-                connection.output = Vec::new();
-                connection.state = State::Closing;
-                turn.close.push(*number);
-            }
         }
     }
 }
