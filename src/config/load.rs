@@ -43,6 +43,8 @@ pub struct More {
     pub text: Option<Secret>,
     /// The members of the ensemble, if any are listed.
     pub ensemble: Ensemble,
+    /// The configuration that was proposed last and not yet active when the server ended, if there is one.
+    pub next_ensemble: Option<Ensemble>,
     /// The content of the file myid, if it is there.
     pub my_id: Option<i64>,
     /// `authProvider.<name>`: classes of authentication schemes.

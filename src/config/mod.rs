@@ -2,9 +2,11 @@
 //! Knows nothing of the server; nobody else knows the name of a key. The table of all keys is in `table.rs`.
 //! The way of a file: `properties.rs` (syntax) → `load.rs` (line by line) → `servers.rs` (members) → `rules.rs`.
 
+pub mod dynamic;
 mod error;
 mod keys;
 mod load;
+mod membership;
 mod properties;
 mod rules;
 mod sample;
@@ -24,7 +26,7 @@ pub use load::{More, Origin, Setting};
 pub use properties::{Properties, Property};
 pub use rules::scheme_of_class;
 pub use sample::sample;
-pub use servers::{ClientAddress, Ensemble, Host, Member, MemberAddress, java_address};
+pub use servers::{ClientAddress, Ensemble, Flaw, Host, Member, MemberAddress, java_address};
 pub use system::{SystemProperties, SystemProperty};
 pub use table::{Config, ENTRIES, FAMILIES};
 pub use value::{ClientAuth, PeerType, Reading, Secret, SnapshotCompression, StoreType};

@@ -35,8 +35,17 @@ pub struct Properties {
 }
 
 impl Properties {
-    /// Reads a whole file.
+    /// Reads a whole file, with keys and values trimmed.
     pub fn parse(bytes: &[u8]) -> Result<Self, ConfigError> {
+        Self::parse_with(bytes, trimmed)
+    }
+
+    /// Reads a whole text; blanks behind a value belong to it, as the syntax has it.
+    pub fn parse_exact(bytes: &[u8]) -> Result<Self, ConfigError> {
+        Self::parse_with(bytes, |text| text)
+    }
+
+    fn parse_with(bytes: &[u8], trimmed: fn(&str) -> &str) -> Result<Self, ConfigError> {
         let text = decode(bytes);
         let mut rest = text.as_str();
         let mut line = 1;

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::Path;
 
+use super::dynamic::NEXT;
 use super::error::{ConfigError, Loudness, Note};
 use super::load::read_file;
 use super::properties::{Properties, decode};
@@ -60,6 +61,7 @@ impl Config {
                 return Err(ConfigError::key(&line.key, why).at_line(Some(line.line)));
             }
             self.more.ensemble = dynamic_file(&path).map_err(|error| error.in_file(&path))?;
+            self.more.next_ensemble = self.more.file.as_deref().map(next_file).transpose()?.flatten();
         } else {
             let version = properties.get("version");
             self.more.ensemble = Ensemble::parse(owned().chain(version))?;
@@ -306,6 +308,19 @@ fn dynamic_file(path: &Path) -> Result<Ensemble, ConfigError> {
     let ending = name.rsplit_once('.').and_then(|(_, ending)| i64::from_str_radix(ending, 16).ok());
     ensemble.version = ending.unwrap_or(0);
     Ok(ensemble)
+}
+
+/// The configuration that was proposed last; the file names its version within.
+fn next_file(zoo_cfg: &Path) -> Result<Option<Ensemble>, ConfigError> {
+    let mut path = zoo_cfg.as_os_str().to_owned();
+    path.push(NEXT);
+    let path = Path::new(&path);
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let lines = Properties::parse(&read_file(path)?).map_err(|error| error.in_file(path))?;
+    let lines = lines.entries.iter().filter(|line| Ensemble::owns(&line.key) || line.key == "version");
+    Ensemble::parse(lines).map(Some).map_err(|error| error.in_file(path))
 }
 
 /// The first line of the file myid, if there is one.

@@ -2,7 +2,7 @@
 //! Knows neither files nor the rest of zoo.cfg; looks no host up. Next room: `load.rs`, which brings lines here.
 //! Rules read from QuorumPeer.QuorumServer, QuorumMaj and QuorumHierarchical, by asking them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
@@ -11,6 +11,27 @@ use super::keys::Entry;
 use super::properties::Property;
 use super::table::{GROUP, SERVER, WEIGHT};
 use super::value::{PeerType, shown, whole_number};
+
+/// What is wrong with a line of members.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Flaw {
+    /// The original refuses it (`ConfigException`).
+    #[error("{0}")]
+    Refused(String),
+    /// The original trips over it: a number that is none, a port out of range.
+    #[error("{0}")]
+    Unreadable(String),
+}
+
+impl From<String> for Flaw {
+    fn from(why: String) -> Self {
+        Flaw::Refused(why)
+    }
+}
+
+pub(super) fn number(text: &str) -> Result<i64, Flaw> {
+    whole_number(text).map_err(Flaw::Unreadable)
+}
 
 /// A host as written; an IPv6 address without its brackets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +54,11 @@ impl Host {
     /// Whether it is written as an address that means every address of the machine.
     pub fn is_any(&self) -> bool {
         self.0.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified())
+    }
+
+    /// Whether it is this machine for whoever reads it.
+    pub fn is_loopback(&self) -> bool {
+        self.0.eq_ignore_ascii_case("localhost") || self.0.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 }
 
@@ -59,6 +85,12 @@ pub struct MemberAddress {
     pub quorum_port: u16,
     /// Port of the election.
     pub election_port: u16,
+}
+
+impl fmt::Display for MemberAddress {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}:{}:{}", self.host, self.quorum_port, self.election_port)
+    }
 }
 
 /// Where clients reach a member.
@@ -91,7 +123,7 @@ pub struct Member {
 
 impl Member {
     /// Reads the value of a `server.N` line: `host:port:port[:role][|...][;[host:]port]`.
-    pub fn parse(id: i64, text: &str) -> Result<Self, String> {
+    pub fn parse(id: i64, text: &str) -> Result<Self, Flaw> {
         let form = || {
             format!(
                 "{} is not of the form host:quorumPort:electionPort[:participant|observer][;[clientHost:]clientPort]",
@@ -103,29 +135,31 @@ impl Member {
         let servers = halves.next().unwrap_or_default();
         let client = halves.next();
         if halves.next().is_some() {
-            return Err(form());
+            return Err(form().into());
         }
         let client = client.map(|client| client_address(client).ok_or_else(form)?).transpose()?;
-        let mut role = PeerType::Participant;
+        let mut role = None;
         let mut addresses = Vec::new();
         for piece in servers.trim_end_matches('|').split('|') {
             let parts = host_and_parts(piece).filter(|(_, parts)| matches!(parts.len(), 2 | 3)).ok_or_else(form)?;
             let (host, ports) = parts;
             let address = MemberAddress { host, quorum_port: port(ports[0])?, election_port: port(ports[1])? };
             if address.quorum_port == address.election_port {
-                return Err(format!(
-                    "quorum port and election port are both {}; they must differ",
-                    address.quorum_port
-                ));
+                let why = format!("quorum port and election port are both {}; they must differ", address.quorum_port);
+                return Err(why.into());
             }
             if let Some(word) = ports.get(2) {
-                role = parse_role(word)?;
+                let said = parse_role(word)?;
+                if role.is_some_and(|role| role != said) {
+                    return Err("its addresses have different roles".to_owned().into());
+                }
+                role = Some(said);
             }
             if !addresses.contains(&address) {
                 addresses.push(address);
             }
         }
-        Ok(Self { id, addresses, role, client })
+        Ok(Self { id, addresses, role: role.unwrap_or(PeerType::Participant), client })
     }
 }
 
@@ -136,7 +170,7 @@ impl fmt::Display for Member {
         addresses.sort_by_key(|address| (address.host.as_str(), address.quorum_port));
         for (at, address) in addresses.into_iter().enumerate() {
             let bar = if at > 0 { "|" } else { "" };
-            write!(out, "{bar}{}:{}:{}", address.host, address.quorum_port, address.election_port)?;
+            write!(out, "{bar}{address}")?;
         }
         match self.role {
             PeerType::Participant => out.write_str(":participant")?,
@@ -154,13 +188,14 @@ fn parse_role(word: &str) -> Result<PeerType, String> {
     }
 }
 
-fn port(text: &str) -> Result<u16, String> {
-    let number = whole_number(text)?;
-    u16::try_from(number).map_err(|_| format!("{number} is not a port; ports go from 0 to 65535"))
+fn port(text: &str) -> Result<u16, Flaw> {
+    let number =
+        whole_number(text).and_then(|number| i32::try_from(number).map_err(|_| format!("{number} is no port")))?;
+    u16::try_from(number).map_err(|_| Flaw::Unreadable(format!("{number} is not a port; ports go from 0 to 65535")))
 }
 
 /// `None` when the shape is wrong, `Some(Err)` when the shape is right and a number is not.
-fn client_address(text: &str) -> Option<Result<ClientAddress, String>> {
+fn client_address(text: &str) -> Option<Result<ClientAddress, Flaw>> {
     let (host, parts) = match text.contains(':') {
         true => host_and_parts(text)?,
         false => (Host::parse("0.0.0.0"), vec![text]),
@@ -208,51 +243,56 @@ impl Ensemble {
     pub fn parse<'a>(lines: impl IntoIterator<Item = &'a Property>) -> Result<Self, ConfigError> {
         let mut ensemble = Self::default();
         for line in lines {
-            ensemble.add(line).map_err(|why| ConfigError::key(&line.key, why).at_line(Some(line.line)))?;
+            let flawed = |flaw: Flaw| ConfigError::key(&line.key, flaw.to_string()).at_line(Some(line.line));
+            ensemble.add(line).map_err(flawed)?;
         }
-        ensemble.check_groups()?;
+        ensemble.check_groups().map_err(|(key, flaw)| ConfigError::key(key, flaw.to_string()))?;
         Ok(ensemble)
     }
 
-    fn add(&mut self, line: &Property) -> Result<(), String> {
+    pub(super) fn add(&mut self, line: &Property) -> Result<(), Flaw> {
         let (key, value) = (line.key.as_str(), line.value.as_str());
         if key == "version" {
-            self.version =
-                i64::from_str_radix(value, 16).map_err(|_| format!("{} is not hexadecimal", shown(value)))?;
+            self.version = i64::from_str_radix(value, 16)
+                .map_err(|_| Flaw::Unreadable(format!("{} is not hexadecimal", shown(value))))?;
             return Ok(());
         }
-        let id = whole_number(key.split_once('.').map_or(key, |(_, id)| id))
-            .map_err(|_| "the part after the dot must be a whole number, the id".to_owned())?;
+        let id = number(key.split_once('.').map_or(key, |(_, id)| id))
+            .map_err(|_| Flaw::Unreadable("the part after the dot must be a whole number, the id".to_owned()))?;
         if key.starts_with(SERVER.prefix) {
             if self.members.contains_key(&id) {
-                return Err(format!("server {id} is given twice"));
+                return Err(format!("server {id} is given twice").into());
             }
             self.members.insert(id, Member::parse(id, value)?);
         } else if key.starts_with(GROUP.prefix) {
-            let ids = value.split(':').map(whole_number).collect::<Result<Vec<_>, _>>()?;
+            let ids = value.split(':').map(number).collect::<Result<Vec<_>, _>>()?;
             if let Some(twice) = ids.iter().find(|id| self.groups.values().any(|group| group.contains(id))) {
-                return Err(format!("server {twice} is in another group already"));
+                return Err(format!("server {twice} is in another group already").into());
             }
             self.groups.insert(id, ids);
         } else {
-            self.weights.insert(id, whole_number(value)?);
+            self.weights.insert(id, number(value)?);
         }
         Ok(())
     }
 
-    fn check_groups(&self) -> Result<(), ConfigError> {
+    /// Names the key to blame.
+    pub(super) fn check_groups(&self) -> Result<(), (String, Flaw)> {
         if !self.is_hierarchical() {
             return Ok(());
         }
         for voter in self.voters() {
             if !self.groups.values().any(|group| group.contains(&voter.id)) {
                 let why = "is in no group; with group or weight lines every participant must be in exactly one";
-                return Err(ConfigError::key(format!("server.{}", voter.id), why));
+                return Err((format!("server.{}", voter.id), Flaw::Refused(why.into())));
             }
         }
         for (group, ids) in &self.groups {
-            if let Some(stranger) = ids.iter().find(|id| !self.members.contains_key(id)) {
-                return Err(ConfigError::key(format!("group.{group}"), format!("there is no server {stranger}")));
+            // The original gives a weight to voters and to whom a line gives one, and needs that of everybody in a group.
+            let votes = |id: &i64| self.members.get(id).is_some_and(|member| member.role == PeerType::Participant);
+            if let Some(stranger) = ids.iter().find(|id| !votes(id) && !self.weights.contains_key(id)) {
+                let why = Flaw::Unreadable(format!("there is no participant {stranger}"));
+                return Err((format!("group.{group}"), why));
             }
         }
         Ok(())
@@ -286,13 +326,16 @@ impl fmt::Display for Ensemble {
             writeln!(out, "server.{id}={}", self.members[&id])?;
         }
         if self.is_hierarchical() {
+            // Members of a group in the order of the one map that the original keeps for all groups.
+            let in_order = map_order(self.groups.values().flatten().copied());
             for id in map_order(self.groups.keys().copied()) {
-                let members: Vec<_> = self.groups[&id].iter().map(i64::to_string).collect();
+                let members = in_order.iter().filter(|member| self.groups[&id].contains(member));
+                let members: Vec<_> = members.map(i64::to_string).collect();
                 writeln!(out, "group.{id}={}", members.join(":"))?;
             }
-            let grouped = self.groups.values().flatten().chain(self.weights.keys()).copied();
-            let grouped: std::collections::BTreeSet<i64> = grouped.collect();
-            for id in map_order(grouped) {
+            let weighed: BTreeSet<i64> =
+                self.voters().map(|member| member.id).chain(self.weights.keys().copied()).collect();
+            for id in map_order(weighed) {
                 writeln!(out, "weight.{id}={}", self.weight(id))?;
             }
         }

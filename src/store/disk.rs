@@ -132,6 +132,7 @@ pub fn replace_small<D: Disk>(disk: &D, path: &Path, bytes: &[u8]) -> io::Result
     file.sync_data()?;
     disk.rename(temporary, path)?;
     match path.parent() {
+        Some(dir) if dir.as_os_str().is_empty() => disk.sync_dir(Path::new(".")),
         Some(dir) => disk.sync_dir(dir),
         None => Ok(()),
     }

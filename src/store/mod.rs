@@ -34,7 +34,7 @@ mod window;
 
 pub use compress::{Compression, Decompress};
 pub use dirs::{Dirs, LogName, SnapshotName};
-pub use disk::{Disk, DiskFile};
+pub use disk::{Disk, DiskFile, read_small, replace_small};
 pub use epoch::{EpochFile, Epochs, read_epoch, settle_epochs, write_epoch};
 pub use error::StoreError;
 pub use folder_lock::FolderLock;
