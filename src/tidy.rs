@@ -10,7 +10,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("tree", &["jute", "proto"]),
     ("auth", &["jute", "proto"]),
     ("throttle", &["proto"]),
-    ("engine", &["jute", "proto", "tree", "auth", "store"]),
+    ("engine", &["jute", "proto", "tree", "auth", "store", "config", "quorum", "zab"]),
     ("zab", &["jute", "proto"]),
     ("reactor", &["jute", "proto", "tree", "auth", "engine", "throttle"]),
     ("store", &["jute", "proto"]),

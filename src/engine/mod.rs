@@ -13,13 +13,14 @@ mod replay;
 mod sessions;
 
 pub(crate) use prepare::is_multi_of_writes;
-pub use prepare::{Prepared, Request};
+pub use prepare::{Configurations, Prepared, Request};
 pub use reaper::{Reaper, ReaperRules};
 pub use replay::Replay;
 pub use sessions::{Attached, ConnectionKey, SessionTable, Standing, Touch};
 
 use crate::auth::Policy;
-use crate::proto::Zxid;
+use crate::proto::session::SessionId;
+use crate::proto::{OpCode, Zxid};
 use crate::tree::{OwnerRules, Tree};
 use outstanding::Outstanding;
 use std::sync::Arc;
@@ -39,6 +40,30 @@ pub struct Rules {
     pub close_session_paths: bool,
     /// Whether membership may change (`reconfigEnabled`).
     pub reconfig: bool,
+    /// What is different for a member of an ensemble; `None` alone.
+    pub member: Option<MemberRules>,
+}
+
+/// What an operator may decide about the sessions of a member.
+#[derive(Debug, Clone, Copy)]
+pub struct MemberRules {
+    /// The server's id, as session ids carry it.
+    pub me: u8,
+    /// New sessions are local: known to their server alone, and without a transaction (`localSessionsEnabled`).
+    pub local_sessions: bool,
+    /// A local session becomes global at its first ephemeral (`localSessionsUpgradingEnabled`).
+    pub upgrading: bool,
+}
+
+/// What has to happen before a write is judged (`QuorumZooKeeperServer.checkUpgradeSession`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Before {
+    /// Nothing.
+    Nothing,
+    /// Its session becomes global.
+    Upgrade,
+    /// It cannot be: EphemeralOnLocalSession.
+    Refuse,
 }
 
 /// The serial stage in front of the log, on the leader or a standalone server.
@@ -47,6 +72,10 @@ pub struct Engine {
     rules: Rules,
     /// Who is connected, and until when without a word.
     pub sessions: SessionTable,
+    /// Local sessions of this server.
+    pub local_sessions: SessionTable,
+    /// The ensemble, on a leader.
+    pub configurations: Option<Configurations>,
     outstanding: Outstanding,
     /// The last zxid given out.
     zxid: Zxid,
@@ -57,12 +86,41 @@ pub struct Engine {
 impl Engine {
     /// Starts where the tree stands.
     pub fn new(rules: Rules, sessions: SessionTable, tree: &Tree) -> Self {
-        Engine { rules, sessions, outstanding: Outstanding::default(), zxid: tree.zxid(), digest: tree.digest() }
+        Engine {
+            rules,
+            local_sessions: SessionTable::new(sessions.tick_ms(), 0),
+            sessions,
+            configurations: None,
+            outstanding: Outstanding::default(),
+            zxid: tree.zxid(),
+            digest: tree.digest(),
+        }
     }
 
     /// The last zxid given out.
     pub fn zxid(&self) -> Zxid {
         self.zxid
+    }
+
+    /// Whether new sessions are local.
+    pub fn opens_local_sessions(&self) -> bool {
+        self.rules.member.is_some_and(|member| member.local_sessions)
+    }
+
+    /// Whether a session is known to this server alone.
+    pub fn is_local(&self, session: SessionId) -> bool {
+        self.local_sessions.standing(session) != Standing::Unknown
+    }
+
+    /// What a write of a local session needs first.
+    pub fn before(&self, session: SessionId, op: OpCode, body: &[u8], field_max: usize) -> Before {
+        if !self.is_local(session) || !prepare::makes_ephemerals(op, body, field_max) {
+            return Before::Nothing;
+        }
+        match self.rules.member.is_some_and(|member| member.upgrading) {
+            true => Before::Upgrade,
+            false => Before::Refuse,
+        }
     }
 
     /// The rules in force.

@@ -150,6 +150,17 @@ impl SessionTable {
         }
     }
 
+    /// A local session becomes one of this table, with its connection and all. Returns its timeout.
+    pub fn upgrade(&mut self, id: SessionId, local: &mut SessionTable) -> Option<i32> {
+        let session = local.sessions.get(&id).filter(|session| !session.touch.is_closing())?;
+        let (timeout_ms, due_ms) = (session.timeout_ms, session.due_ms);
+        local.leave_bucket(id, due_ms);
+        let session = local.sessions.remove(&id)?;
+        self.due.entry(due_ms).or_default().insert(id);
+        self.sessions.insert(id, session);
+        Some(timeout_ms)
+    }
+
     /// The connection that has a session now.
     pub fn connection(&self, id: SessionId) -> Option<ConnectionKey> {
         self.sessions.get(&id).and_then(|session| session.connection)
@@ -308,6 +319,23 @@ mod tests {
         assert_eq!(table.connection(9), Some(CONNECTION));
         table.set_closing(9);
         assert!(table.attach(9, Some(&session::password(9)), 4000, CONNECTION, 100).is_none());
+    }
+
+    #[test]
+    fn an_upgraded_session_keeps_its_connection_and_what_its_client_touches() {
+        let (mut global, mut local) = (SessionTable::new(500, 1), SessionTable::new(500, 1));
+        let touch = local.track(9, 1000, 0);
+        local.bind(9, CONNECTION);
+        assert_eq!(global.upgrade(9, &mut local), Some(1000));
+        assert_eq!((local.standing(9), global.standing(9)), (Standing::Unknown, Standing::Alive));
+        assert_eq!(global.connection(9), Some(CONNECTION));
+        touch.touch(1400);
+        assert!(local.expire(9999).is_empty() && global.expire(2000).is_empty());
+        assert_eq!(global.expire(2500), [9]);
+        assert_eq!(global.upgrade(9, &mut local), None, "once");
+        local.track(8, 1000, 0);
+        local.set_closing(8);
+        assert_eq!(global.upgrade(8, &mut local), None, "it is about to end");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::read::{begin_reply, end_reply};
 use crate::jute::{Encode, put_text};
-use crate::proto::records::{MULTI_END, MultiHeader};
+use crate::proto::records::{GetDataResponse, MULTI_END, MultiHeader};
 use crate::proto::{ErrorCode, OpCode, Zxid};
 use crate::tree::Outcome;
 
@@ -21,6 +21,7 @@ pub fn put_write_reply(out: &mut Vec<u8>, xid: i32, zxid: Zxid, op: OpCode, outc
             }
         }
         Outcome::Set(stat) => stat.encode(out),
+        Outcome::Reconfigured { text, stat } => GetDataResponse { data: Some(*text), stat: *stat }.encode(out),
         Outcome::Done | Outcome::Failed(_) => {}
         Outcome::Multi(parts) => {
             parts.iter().for_each(|(op, part)| put_part(out, *op, part));
@@ -45,7 +46,7 @@ fn put_part(out: &mut Vec<u8>, op: OpCode, part: &Outcome<'_>) {
                 stat.encode(out);
             }
         }
-        Outcome::Set(stat) => {
+        Outcome::Set(stat) | Outcome::Reconfigured { stat, .. } => {
             MultiHeader { op: op.0, done: false, err: 0 }.encode(out);
             stat.encode(out);
         }

@@ -11,6 +11,7 @@ mod log_thread;
 mod mailbox;
 mod measures;
 mod member;
+pub mod membership;
 mod pipeline;
 mod quorum;
 mod reactor_thread;
@@ -23,7 +24,7 @@ mod promises;
 use crate::auth::Policy;
 use crate::clock::Clock;
 use crate::config::{Config, SnapshotCompression};
-use crate::engine::{Engine, Reaper, ReaperRules, Replay, Rules, SessionTable};
+use crate::engine::{Engine, MemberRules, Reaper, ReaperRules, Replay, Rules, SessionTable};
 use crate::jute::Encode;
 use crate::proto::records::PathRequest;
 use crate::proto::{OpCode, Zxid, session};
@@ -129,6 +130,11 @@ impl Server {
             digest: config.digest_enabled,
             close_session_paths: config.close_session_txn_enabled,
             reconfig: config.reconfig_enabled,
+            member: my_id.map(|me| MemberRules {
+                me: me as u8,
+                local_sessions: config.local_sessions_enabled,
+                upgrading: config.local_sessions_upgrading_enabled,
+            }),
         };
         let zxid = tree.zxid();
         let engine = Engine::new(rules, sessions, &tree);
@@ -340,6 +346,10 @@ fn load(
     let mut tree = replay.tree;
     for path in tree.restore_done() {
         tracing::error!(path, "the access list of this node is lost: only a super user may use it");
+    }
+    if config.is_quorum() {
+        let ensemble = &config.more.ensemble;
+        tree.set_config(&ensemble.to_string(), ensemble.version, Clock::default().wall_ms());
     }
     // An uninitialized database has seen less than any client: it refuses them all.
     tree.set_zxid(recovered.last_zxid.max(tree.zxid()));

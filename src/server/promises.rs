@@ -48,6 +48,7 @@ impl World {
             digest: true,
             close_session_paths: true,
             reconfig: false,
+            member: None,
         };
         let engine = Engine::new(rules, SessionTable::new(1000, 1 << 56), &tree);
         let throttle = ConnectionThrottle::new(ConnectionThrottleSettings::default(), 0);

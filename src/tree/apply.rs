@@ -23,6 +23,13 @@ pub enum Outcome<'a> {
     },
     /// Data or ACL was set.
     Set(Stat),
+    /// The ensemble has another configuration.
+    Reconfigured {
+        /// Its text.
+        text: &'a [u8],
+        /// The bookkeeping of its node right after.
+        stat: Stat,
+    },
     /// Deleted, checked, session opened or closed: nothing to tell.
     Done,
     /// It failed, here or already at the leader.
@@ -92,7 +99,11 @@ impl Tree {
             Txn::Create(create) => self.create(context, op, create, changes),
             Txn::Delete { path } => self.delete(context, path.as_deref().unwrap_or(""), changes),
             Txn::SetData { path, data, version } => {
-                self.set_data(context, path.as_deref().unwrap_or(""), *data, *version, changes)
+                let set = self.set_data(context, path.as_deref().unwrap_or(""), *data, *version, changes);
+                set.map(|stat| match op {
+                    OpCode::RECONFIG => Outcome::Reconfigured { text: data.unwrap_or_default(), stat },
+                    _ => Outcome::Set(stat),
+                })
             }
             Txn::SetAcl { path, acl, version } => {
                 self.set_acl(path.as_deref().unwrap_or(""), acl.as_deref().unwrap_or_default(), *version)
@@ -204,7 +215,7 @@ impl Tree {
         data: Option<&[u8]>,
         version: i32,
         changes: &mut Changes<'_>,
-    ) -> Result<Outcome<'static>, ErrorCode> {
+    ) -> Result<Stat, ErrorCode> {
         let id = self.find(full).ok_or(ErrorCode::NO_NODE)?;
         let before = self.node(id).data_len() as i64;
         self.store_data(id, full, data, |stat| {
@@ -223,7 +234,7 @@ impl Tree {
                 parent_audience: Audience::Everyone,
             });
         }
-        Ok(Outcome::Set(shown))
+        Ok(shown)
     }
 
     fn set_acl(&mut self, full: &str, acl: &[Acl], version: i32) -> Result<Outcome<'static>, ErrorCode> {
@@ -256,7 +267,13 @@ impl Tree {
     }
 
     /// Replaces data and stat of a node, with index, digest and sizes in step.
-    fn store_data(&mut self, id: NodeId, full: &str, data: Option<&[u8]>, touch: impl FnOnce(&mut StatPersisted)) {
+    pub(super) fn store_data(
+        &mut self,
+        id: NodeId,
+        full: &str,
+        data: Option<&[u8]>,
+        touch: impl FnOnce(&mut StatPersisted),
+    ) {
         self.sub_digest(full, id);
         // The root has two names, and counts by the empty one only.
         let counted = if id == NodeId::ROOT { "" } else { full };

@@ -99,6 +99,16 @@ impl Tree {
         }
     }
 
+    /// Writes the configuration of the ensemble into its node, as no transaction does: a member knows it from its files
+    /// (`ZKDatabase.initConfigInZKDatabase`). The node counts in no digest.
+    pub fn set_config(&mut self, text: &str, version: i64, time_ms: i64) {
+        if let Some(id) = self.find(path::CONFIG) {
+            self.store_data(id, path::CONFIG, Some(text.as_bytes()), |stat| {
+                (stat.mtime, stat.mzxid, stat.version) = (time_ms, version, -1);
+            });
+        }
+    }
+
     /// The last transaction applied.
     pub fn zxid(&self) -> Zxid {
         self.zxid

@@ -2,7 +2,7 @@
 //! ephemeral and sequential.
 
 use super::{AclOf, Engine, NodeView, Refusal, Request, Txnal, Undecodable, new_stat};
-use crate::jute::{Buffer, List, Text};
+use crate::jute::{Buffer, Decode, List, Reader, Text};
 use crate::proto::acl::{self, AclEntry};
 use crate::proto::records::{CreateRequest, CreateTtlRequest};
 use crate::proto::txn::{CreateKind, CreateTxn, Txn};
@@ -47,6 +47,17 @@ impl Mode {
     }
 }
 
+/// Whether a request makes ephemeral nodes, as far as it can be decoded (`QuorumZooKeeperServer.checkUpgradeSession`).
+pub(crate) fn makes_ephemerals(op: OpCode, body: &[u8], field_max: usize) -> bool {
+    let mut reader = Reader::new(body, field_max);
+    match op {
+        OpCode::CREATE | OpCode::CREATE2 => CreateRequest::decode(&mut reader)
+            .is_ok_and(|create| Mode::from_flag(create.flags).is_some_and(|mode| mode.ephemeral)),
+        OpCode::MULTI => super::multi::makes_ephemerals(&mut reader),
+        _ => false,
+    }
+}
+
 impl<'a> Create<'a> {
     pub(super) fn decode(request: &Request<'a>) -> Result<Self, Undecodable> {
         Ok(match request.op {
@@ -78,7 +89,10 @@ impl Engine {
         if !ttl_fits {
             return Err(ErrorCode::BAD_ARGUMENTS);
         }
-        self.alive(&at.request)?;
+        match mode.ephemeral {
+            true => self.alive_everywhere(&at.request)?,
+            false => self.alive(&at.request)?,
+        }
         let wanted = create.path.as_deref().ok_or(ErrorCode::MARSHALLING_ERROR)?;
         let (parent_path, _) = path::split(wanted).ok_or(ErrorCode::BAD_ARGUMENTS)?;
         if wanted.contains('\0') {

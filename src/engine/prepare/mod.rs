@@ -5,10 +5,13 @@
 mod create;
 mod delete;
 mod multi;
+mod reconfig;
 mod session;
 mod set;
 
+pub(crate) use create::makes_ephemerals;
 pub(crate) use multi::is_multi_of_writes;
+pub use reconfig::Configurations;
 
 use super::outstanding::{AclOf, NodeView};
 use super::{Engine, Standing};
@@ -145,24 +148,39 @@ impl Engine {
             OpCode::CREATE_SESSION => self.create_session(at, out)?,
             OpCode::CLOSE_SESSION => self.close_session(at, out),
             OpCode::RECONFIG => {
-                let _: ReconfigRequest<'_> = request.decode()?;
-                match self.rules.reconfig {
-                    false => Err(ErrorCode::RECONFIG_DISABLED),
-                    // A server without an ensemble has no membership to change.
-                    true => self.alive(request).and(Err(ErrorCode::UNIMPLEMENTED)),
-                }
+                let reconfig: ReconfigRequest<'_> = request.decode()?;
+                self.reconfig(at, &reconfig, out)
             }
             op => unreachable!("{op} is not a write, the opcode table says so"),
         })
     }
 
     fn alive(&self, request: &Request<'_>) -> Result<(), Refusal> {
-        // Session 0 is the server itself: the reaper.
+        let session = request.session;
+        match self.sessions.standing(session) {
+            Standing::Alive => Ok(()),
+            // The server itself: the reaper.
+            _ if session == 0 => Ok(()),
+            Standing::Closing => Err(ErrorCode::SESSION_EXPIRED),
+            Standing::Unknown => match self.rules.member {
+                None => Err(ErrorCode::UNKNOWN_SESSION),
+                Some(member) if member.local_sessions => match self.local_sessions.standing(session) {
+                    Standing::Alive => Ok(()),
+                    // A local one of another server: it would not ask if it were not alive there.
+                    Standing::Unknown if (session >> 56) as u8 != member.me => Ok(()),
+                    _ => Err(ErrorCode::SESSION_EXPIRED),
+                },
+                Some(_) => Err(ErrorCode::SESSION_EXPIRED),
+            },
+        }
+    }
+
+    /// Only a session that all servers know may own nodes.
+    fn alive_everywhere(&self, request: &Request<'_>) -> Result<(), Refusal> {
         match self.sessions.standing(request.session) {
             Standing::Alive => Ok(()),
-            _ if request.session == 0 => Ok(()),
-            Standing::Closing => Err(ErrorCode::SESSION_EXPIRED),
-            Standing::Unknown => Err(ErrorCode::UNKNOWN_SESSION),
+            Standing::Unknown if self.is_local(request.session) => Err(ErrorCode::EPHEMERAL_ON_LOCAL_SESSION),
+            _ => Err(ErrorCode::SESSION_EXPIRED),
         }
     }
 
@@ -245,5 +263,7 @@ fn new_stat(at: &Txnal<'_>, ephemeral_owner: i64) -> StatPersisted {
     }
 }
 
+#[cfg(test)]
+mod reconfig_tests;
 #[cfg(test)]
 mod tests;

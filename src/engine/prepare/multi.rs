@@ -170,6 +170,15 @@ fn retyped_ttl<'a>(request: CreateTtlRequest<'a>) -> Result<Create<'a>, Unfit> {
     Ok(Create { op, path, data, acl, flags, ttl_ms })
 }
 
+/// Whether one of its parts makes an ephemeral node.
+pub(super) fn makes_ephemerals(reader: &mut Reader<'_>) -> bool {
+    let ephemeral = |part: &Part<'_>| match part {
+        Part::Create(create) => Mode::from_flag(create.flags).is_some_and(|mode| mode.ephemeral),
+        _ => false,
+    };
+    decode(reader).is_ok_and(|parts| parts.iter().any(ephemeral))
+}
+
 /// Whether a body is a well-formed multi of writes, which a multiRead refuses in its own way.
 pub(crate) fn is_multi_of_writes(body: &[u8], field_max: usize) -> bool {
     let parts = decode(&mut Reader::new(body, field_max));
