@@ -157,6 +157,9 @@ def check_everything(ensemble, acknowledged):
 def through_every_member(ensemble):
     """Clients of each member write and read, a sync shows everything, a session moves and its ephemeral stays."""
     clients = {id: Client(ensemble.client(id)) for id in ensemble.kinds}
+    configurations = {client.get("/zookeeper/config") for client in clients.values()}
+    expected = [f"server.{n}=127.0.0.1:{p[1]}:{p[2]}:participant" for n, p in ensemble.ports.items()] + ["version=0"]
+    assert configurations == {"\n".join(expected).encode()}, configurations
     base = f"/base-{time.time_ns()}"
     next(iter(clients.values())).create(base)
     for id, client in clients.items():
