@@ -465,23 +465,23 @@ config_keys! {
         "Members that are connected to at once.";
 }
 "Ensemble, fine tuning" {
-    tcp_keep_alive: bool = Key::prop("tcpKeepAlive", Truth, "false", Ensemble),
+    tcp_keep_alive: bool = Key::prop("tcpKeepAlive", Truth, "false", Now),
         "Whether the system probes idle election connections.";
     follower_nodelay: bool = Key::system("follower.nodelay", ExactTrue, "true", Ensemble),
         "Whether a follower sends without waiting for full packets.";
     leader_nodelay: bool = Key::system("leader.nodelay", ExactTrue, "true", Ensemble),
         "Whether a leader sends without waiting for full packets.";
-    cnx_timeout_ms: Millis = Key::prop("cnxTimeout", Int, "5000", Ensemble).unit(Milliseconds),
+    cnx_timeout_ms: Millis = Key::prop("cnxTimeout", Int, "5000", Now).unit(Milliseconds),
         "How long an election connection may take to open.";
-    quorum_cnxn_timeout_ms: Millis = Key::prop("quorumCnxnTimeoutMs", IntOrDefault, "-1", Ensemble).unit(Milliseconds),
+    quorum_cnxn_timeout_ms: Millis = Key::prop("quorumCnxnTimeoutMs", IntOrDefault, "-1", Now).unit(Milliseconds),
         "How long a read from another member may take; -1 is syncLimit.";
-    election_port_bind_retry: i32 = Key::prop("electionPortBindRetry", IntOrDefault, "3", Ensemble),
+    election_port_bind_retry: i32 = Key::prop("electionPortBindRetry", IntOrDefault, "3", Now),
         "Attempts at listening on the election port; 0 never gives up.";
     fastleader_min_notification_interval_ms: Millis =
-        Key::prop("fastleader.minNotificationInterval", IntOrDefault, "200", Ensemble).unit(Milliseconds),
+        Key::prop("fastleader.minNotificationInterval", IntOrDefault, "200", Now).unit(Milliseconds),
         "First wait for votes in an election.";
     fastleader_max_notification_interval_ms: Millis =
-        Key::prop("fastleader.maxNotificationInterval", IntOrDefault, "60000", Ensemble).unit(Milliseconds),
+        Key::prop("fastleader.maxNotificationInterval", IntOrDefault, "60000", Now).unit(Milliseconds),
         "Longest wait for votes in an election.";
     leader_max_concurrent_snap_syncs: i32 = Key::prop("leader.maxConcurrentSnapSyncs", IntOrDefault, "10", Ensemble),
         "Followers that are sent a snapshot at once.";

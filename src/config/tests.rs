@@ -239,7 +239,7 @@ fn mistakes_in_names_are_pointed_out() {
 #[test]
 fn keys_of_later_parts_are_accepted_aloud() {
     let config = load(
-        "secureClientPort=2281\nadmin.serverPort=8081\ninitLimit=10\ncnxTimeout=6000\nnio.numWorkerThreads=4\nsasl.client=false",
+        "secureClientPort=2281\nadmin.serverPort=8081\ninitLimit=10\nobserverMaster.sizeLimit=6000\nnio.numWorkerThreads=4\nsasl.client=false",
     );
     assert_eq!(
         notes(&config, "secureClientPort"),
@@ -249,7 +249,7 @@ fn keys_of_later_parts_are_accepted_aloud() {
         notes(&config, "admin.serverPort"),
         [(Loudness::Warn, "accepted, no effect yet: needs the operations part")]
     );
-    assert_eq!(notes(&config, "cnxTimeout")[0].1, "accepted, no effect yet: needs the ensemble part");
+    assert_eq!(notes(&config, "observerMaster.sizeLimit")[0].1, "accepted, no effect yet: needs the ensemble part");
     assert_eq!(notes(&config, "initLimit"), [], "it has an effect by now");
     assert_eq!(notes(&config, "nio.numWorkerThreads")[0].0, Loudness::Info);
     assert!(notes(&config, "sasl.client")[0].1.contains("clients"));

@@ -2,6 +2,7 @@
 
 use crate::jute::{DecodeError, Reader, lossy};
 use crate::zab::ServerId;
+use std::net::IpAddr;
 
 /// The longest list of addresses that is read.
 pub const HANDSHAKE_ADDRESS_MAX: i32 = 2048;
@@ -58,6 +59,18 @@ impl Greeting {
         Ok((20 + length as usize).saturating_sub(bytes.len()))
     }
 
+    /// Where the dialler can be dialled: its addresses without those that mean every interface of its own machine.
+    pub fn dialable(&self) -> Result<Vec<(String, u16)>, DecodeError> {
+        let parse = |text: &String| {
+            let (host, port) = text.rsplit_once(':')?;
+            let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+            Some((host.to_owned(), port.parse::<u16>().ok()?)).filter(|(host, _)| !host.is_empty())
+        };
+        let all = self.addresses.iter().map(|text| parse(text).ok_or(DecodeError::Length(text.len() as i32)));
+        let is_any = |host: &str| host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified());
+        all.filter(|address| !address.as_ref().is_ok_and(|(host, _)| is_any(host))).collect()
+    }
+
     /// Reads a whole greeting.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::unlimited(bytes);
@@ -102,6 +115,16 @@ mod tests {
         let greeting = Greeting { server: 2, addresses: vec!["127.0.0.2:12336".into(), "127.0.0.2:12312".into()] };
         assert_eq!(greeting.encode(), two);
         assert_eq!(read(two).unwrap(), greeting);
+    }
+
+    #[test]
+    fn addresses_that_mean_every_interface_cannot_be_dialled() {
+        let greeting = |text: &str| Greeting { server: 2, addresses: text.split('|').map(str::to_owned).collect() };
+        let all = greeting("0.0.0.0:1|zk2.example:2|[::]:3|[2001:db8::1]:4").dialable().unwrap();
+        assert_eq!(all, [("zk2.example".to_owned(), 2), ("2001:db8::1".to_owned(), 4)]);
+        for broken in ["zk2", "zk2:", "zk2:x", "zk2:65536", ":1", ""] {
+            assert!(greeting(broken).dialable().is_err(), "{broken}");
+        }
     }
 
     #[test]
