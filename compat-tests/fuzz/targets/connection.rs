@@ -39,6 +39,7 @@ fuzz_target!(|bytes: &[u8]| {
         min_session_timeout_ms: 1000,
         max_session_timeout_ms: 40_000,
         sessionless_timeout_ms: 10_000,
+        ensemble: false,
         outstanding_max: 1000,
         throttle: RequestThrottle::default(),
         large: Arc::new(LargeRequests::new(-1, -1)),
