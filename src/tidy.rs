@@ -11,7 +11,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("auth", &["jute", "proto"]),
     ("throttle", &["proto"]),
     ("engine", &["jute", "proto", "tree", "auth", "store", "config", "quorum", "zab"]),
-    ("zab", &["jute", "proto"]),
+    ("zab", &["jute", "proto", "store", "config"]),
     ("reactor", &["jute", "proto", "tree", "auth", "engine", "throttle"]),
     ("store", &["jute", "proto"]),
     ("config", &[]),

@@ -11,10 +11,9 @@ mod golden_tests;
 mod handshake;
 mod membership;
 mod notification;
-mod voters;
 
 pub use election::{Election, Output, Pauses};
 pub use handshake::{Greeting, HANDSHAKE_ADDRESS_MAX};
 pub use membership::{Compared, Membership};
 pub use notification::{NOTIFICATION_MAX, Notification, PeerState, Vote};
-pub use voters::Voters;
+pub use crate::zab::Voters;

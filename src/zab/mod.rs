@@ -1,97 +1,140 @@
-//! Atomic broadcast: which transactions a quorum has on disk, and so which are committed, in order. Pure. A standalone
-//! server is a leader with a quorum of one: the same code, with one voter.
+//! Zab (Junqueira, Reed, Serafini: "Zab: High-performance broadcast for primary-backup systems"): discovery,
+//! synchronization and broadcast as pure state machines. Packets, syncs of the log and the time come in, [`Output`]s go
+//! out; whoever runs a machine carries them out in order. A standalone server is a leader with a quorum of one.
+//!
+//! Who leads is decided next door, in `crate::quorum`. Threads and sockets: `crate::server`.
+
+mod history;
+mod leader;
+#[cfg(test)]
+mod leader_tests;
+mod learner;
+#[cfg(test)]
+mod learner_tests;
+pub mod packet;
+mod voters;
+
+pub use history::{History, Plan, follows};
+pub use leader::{Leader, Membership};
+pub use learner::Learner;
+pub use packet::{PROTOCOL, Packet, kind};
+pub use voters::Voters;
 
 use crate::proto::Zxid;
-use std::collections::{BTreeMap, VecDeque};
+use crate::proto::acl::Id;
+use crate::store::EpochFile;
+use bytes::Bytes;
 
 /// A server's id in the ensemble (`myid`).
 pub type ServerId = i64;
 
-/// What the leader waits for: proposals without a quorum, in zxid order.
-#[derive(Debug)]
-pub struct Broadcast {
-    /// Voters, each with the last zxid that it has on disk.
-    logged: BTreeMap<ServerId, Zxid>,
-    proposed: VecDeque<Zxid>,
-    committed: Zxid,
-}
+/// A connection between two servers; never used again in a process. A learner's only one is 0.
+pub type LinkId = u64;
 
-impl Broadcast {
-    /// A leader whose log ends at `last`, with these voters.
-    pub fn new(voters: impl IntoIterator<Item = ServerId>, last: Zxid) -> Self {
-        Broadcast {
-            logged: voters.into_iter().map(|id| (id, last)).collect(),
-            proposed: VecDeque::new(),
-            committed: last,
-        }
-    }
+/// Something the other side said that cannot be: its connection ends, the process lives.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Violation(pub String);
 
-    /// A transaction is on its way to the logs.
-    pub fn propose(&mut self, zxid: Zxid) {
-        let last = self.proposed.back().copied().unwrap_or(self.committed);
-        assert!(zxid > last, "proposal {zxid} after {last}");
-        self.proposed.push_back(zxid);
-    }
-
-    /// A voter has everything up to `zxid` on disk. Returns up to where transactions are committed now.
-    pub fn logged(&mut self, voter: ServerId, zxid: Zxid) -> Zxid {
-        if let Some(logged) = self.logged.get_mut(&voter) {
-            *logged = zxid.max(*logged);
-        }
-        while let Some(next) = self.proposed.pop_front_if(|next| has_quorum(&self.logged, *next)) {
-            self.committed = next;
-        }
-        self.committed
-    }
-
-    /// A voter begins anew with a history up to `zxid`: what it acknowledged beyond may be cut from its log.
-    pub fn rejoins(&mut self, voter: ServerId, zxid: Zxid) {
-        if let Some(logged) = self.logged.get_mut(&voter) {
-            *logged = zxid.min(*logged);
-        }
-    }
-
-    /// Proposals without a quorum.
-    pub fn outstanding(&self) -> usize {
-        self.proposed.len()
+impl Violation {
+    /// With this reason.
+    pub fn new(why: impl Into<String>) -> Self {
+        Violation(why.into())
     }
 }
 
-fn has_quorum(logged: &BTreeMap<ServerId, Zxid>, zxid: Zxid) -> bool {
-    2 * logged.values().filter(|at| **at >= zxid).count() > logged.len()
+/// Times of an ensemble, in milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    /// `tickTime`.
+    pub tick_ms: i64,
+    /// `tickTime * initLimit`: to agree and to get in step.
+    pub init_ms: i64,
+    /// `tickTime * syncLimit`: to be silent.
+    pub sync_ms: i64,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_voter_commits_what_it_has_on_disk() {
-        let mut broadcast = Broadcast::new([1], Zxid(5));
-        broadcast.propose(Zxid(6));
-        broadcast.propose(Zxid(7));
-        assert_eq!(broadcast.logged(1, Zxid(6)), Zxid(6));
-        assert_eq!(broadcast.outstanding(), 1);
-    }
-
-    #[test]
-    fn of_three_voters_two_must_have_it() {
-        let mut broadcast = Broadcast::new([1, 2, 3], Zxid(0));
-        broadcast.propose(Zxid(1));
-        broadcast.propose(Zxid(2));
-        assert_eq!(broadcast.logged(1, Zxid(2)), Zxid(0));
-        assert_eq!(broadcast.logged(3, Zxid(1)), Zxid(1));
-        assert_eq!(broadcast.logged(2, Zxid(2)), Zxid(2));
-        assert_eq!(broadcast.logged(9, Zxid(3)), Zxid(2), "a stranger has no voice");
-    }
-
-    #[test]
-    fn what_a_voter_is_told_to_cut_counts_no_more() {
-        let mut broadcast = Broadcast::new([1, 2, 3], Zxid(4));
-        broadcast.propose(Zxid(5));
-        assert_eq!(broadcast.logged(2, Zxid(5)), Zxid(4));
-        broadcast.rejoins(2, Zxid(4));
-        assert_eq!(broadcast.logged(1, Zxid(5)), Zxid(4), "only one of three still has it");
-        assert_eq!(broadcast.logged(2, Zxid(5)), Zxid(5));
-    }
+/// What has to be done now, in this order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// A packet leaves.
+    Send {
+        /// By which connection.
+        link: LinkId,
+        /// Encoded.
+        packet: Bytes,
+    },
+    /// A connection ends.
+    Close {
+        /// Which.
+        link: LinkId,
+        /// Why.
+        why: String,
+    },
+    /// An epoch goes to disk; everything behind this output must wait until it is there.
+    WriteEpoch(EpochFile, i64),
+    /// As learner: a transaction goes to the log. (A leader's caller hands its own to the log itself.)
+    Append {
+        /// Its zxid.
+        zxid: Zxid,
+        /// Header, body and digest.
+        record: Bytes,
+    },
+    /// The log is to be synced, also if nothing was appended; answered by `logged`.
+    Flush,
+    /// Transactions up to this one are applied.
+    Apply(Zxid),
+    /// As leader: a learner waits to be brought up to date; answered by [`Leader::join`] or the end of the link.
+    Join {
+        /// Its connection.
+        link: LinkId,
+        /// Who.
+        member: ServerId,
+        /// Where its log ends.
+        peer: Zxid,
+    },
+    /// As learner: what comes after is taken back; answered by [`Learner::truncated`].
+    Truncate(Zxid),
+    /// As learner: a copy of everything follows on the connection; answered by [`Learner::installed`].
+    Install(Zxid),
+    /// A quorum has this history: clients are served from here on.
+    Serve {
+        /// The epoch of the term.
+        epoch: i64,
+    },
+    /// As leader: a client of a learner wants something.
+    Request {
+        /// The learner's connection.
+        link: LinkId,
+        /// Session, xid, operation, record.
+        data: Bytes,
+        /// Who the client is.
+        ids: Vec<Id>,
+    },
+    /// As leader: a client of a learner wants its session back; the answer goes to the link.
+    Revalidate {
+        /// The learner's connection.
+        link: LinkId,
+        /// Session and timeout.
+        data: Bytes,
+    },
+    /// As leader: sessions that a learner has heard, 12 bytes each.
+    Touched(Bytes),
+    /// As learner: the leader wants to know which sessions were heard; the answer carries this zxid.
+    Pong(Zxid),
+    /// As learner: the oldest sync is answered.
+    Synced,
+    /// As learner: whether a session lives: session, answer.
+    Revalidated(Bytes),
+    /// A configuration was proposed, or told by the leader: it is kept on disk beside the active one.
+    Seen(Bytes),
+    /// A configuration is the active one from here on.
+    Activate {
+        /// Its text; absent when it is the one of the transaction that was applied last.
+        text: Option<Bytes>,
+        /// Who leads on, by the will of the old leader.
+        leader: Option<ServerId>,
+    },
+    /// The role is over: a new election.
+    End(String),
 }

@@ -1,7 +1,7 @@
 //! Which sets of servers are a quorum (`QuorumMaj`, `QuorumHierarchical`).
 
 use crate::config::{Ensemble, PeerType};
-use crate::zab::ServerId;
+use super::ServerId;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The voting members of a configuration.

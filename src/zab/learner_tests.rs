@@ -1,0 +1,197 @@
+use super::*;
+use crate::jute::Encode;
+use crate::proto::OpCode;
+use crate::proto::txn::{Txn, TxnHeader, TxnRecord};
+use crate::store::Epochs;
+
+const TIMES: Times = Times { tick_ms: 100, init_ms: 1000, sync_ms: 500 };
+
+fn z(epoch: u32, counter: u32) -> Zxid {
+    Zxid::new(epoch, counter)
+}
+
+fn record(zxid: Zxid) -> Bytes {
+    let header = TxnHeader { client_id: 1, cxid: 0, zxid: zxid.0, time_ms: 0, op: OpCode::ERROR.0 };
+    let record = TxnRecord { header, txn: Txn::Error { err: -101 }, digest: None };
+    let mut out = Vec::new();
+    record.encode(&mut out);
+    out.into()
+}
+
+/// A follower whose log ends at 1:1, in the epoch 1.
+struct Follower {
+    learner: Learner,
+    out: Vec<Output>,
+}
+
+impl Follower {
+    fn new(observer: bool) -> Self {
+        let mut history = History::new(z(1, 0), 500);
+        history.append(z(1, 1), record(z(1, 1))).unwrap();
+        history.synced(z(1, 1));
+        history.fast_forward();
+        let (epochs, mut out) = (Epochs { accepted: 1, current: 1 }, Vec::new());
+        let learner = Learner::new(4, observer, 0, history, epochs, TIMES, 0, &mut out);
+        Follower { learner, out }
+    }
+
+    fn receive(&mut self, what: i32, zxid: Zxid, data: Option<Bytes>) -> Result<(), Violation> {
+        self.learner.receive(Packet { kind: what, zxid, data, ids: None }, 0, &mut self.out)
+    }
+
+    fn propose(&mut self, zxid: Zxid) -> Result<(), Violation> {
+        self.receive(kind::PROPOSAL, zxid, Some(record(zxid)))
+    }
+
+    fn logged(&mut self, zxid: Zxid) {
+        self.learner.logged(zxid, 0, &mut self.out);
+    }
+
+    /// What was put out, packets by type and zxid.
+    fn take(&mut self) -> Vec<String> {
+        let shown = |output| match output {
+            Output::Send { packet, .. } => {
+                let packet = Packet::decode(&mut (&packet[..]).into(), 1 << 20).unwrap().unwrap();
+                format!("send {} {}", packet.kind, packet.zxid)
+            }
+            Output::Append { zxid, .. } => format!("append {zxid}"),
+            other => format!("{other:?}"),
+        };
+        std::mem::take(&mut self.out).into_iter().map(shown).collect()
+    }
+
+    fn synchronizing() -> Self {
+        let mut follower = Follower::new(false);
+        follower.receive(kind::LEADERINFO, z(2, 0), Some(PROTOCOL.to_bytes().into())).unwrap();
+        follower.receive(kind::DIFF, z(1, 1), None).unwrap();
+        follower.take();
+        follower
+    }
+
+    fn serving() -> Self {
+        let mut follower = Follower::synchronizing();
+        follower.receive(kind::NEWLEADER, z(2, 0), None).unwrap();
+        follower.receive(kind::UPTODATE, Zxid(-1), None).unwrap();
+        follower.take();
+        follower
+    }
+}
+
+#[test]
+fn the_epoch_is_promised_on_disk_before_the_answer_and_once_only() {
+    let mut follower = Follower::new(false);
+    assert_eq!(follower.take(), ["send 11 0x100000000"]);
+    follower.receive(kind::LEADERINFO, z(2, 0), None).unwrap();
+    assert_eq!(follower.take(), ["WriteEpoch(Accepted, 2)", "send 18 0x100000001"]);
+    let mut again = Follower::new(true);
+    assert_eq!(again.take(), ["send 16 0x100000000"]);
+    again.receive(kind::LEADERINFO, z(1, 0), None).unwrap();
+    let Some(Output::Send { packet, .. }) = again.out.first() else { panic!("{:?}", again.out) };
+    assert_eq!(packet[16..20], (-1i32).to_be_bytes(), "it was accepted before");
+    assert!(Follower::new(false).receive(kind::LEADERINFO, z(0, 0), None).is_err(), "an older epoch");
+}
+
+#[test]
+fn at_newleader_the_log_comes_first_then_the_epoch_then_the_answer() {
+    let mut follower = Follower::synchronizing();
+    for zxid in [z(1, 2), z(1, 3), z(1, 4)] {
+        follower.propose(zxid).unwrap();
+    }
+    follower.receive(kind::COMMIT, z(1, 2), None).unwrap();
+    follower.receive(kind::COMMIT, z(1, 3), None).unwrap();
+    follower.receive(kind::NEWLEADER, z(2, 0), None).unwrap();
+    assert_eq!(follower.take(), ["append 0x100000002", "append 0x100000003", "Flush"]);
+    follower.logged(z(1, 2));
+    assert_eq!(follower.take(), ["Apply(Zxid(0x100000002))"]);
+    follower.logged(z(1, 3));
+    let order = ["Apply(Zxid(0x100000003))", "WriteEpoch(Current, 2)", "send 3 0x200000000"];
+    assert_eq!(follower.take(), order, "and no ACK of a proposal");
+    follower.receive(kind::COMMIT, z(1, 4), None).unwrap();
+    assert_eq!(follower.take(), Vec::<String>::new(), "not before the others have it too");
+    follower.receive(kind::UPTODATE, Zxid(-1), None).unwrap();
+    assert_eq!(follower.take(), ["send 3 0x200000000", "Serve { epoch: 2 }", "append 0x100000004"]);
+    follower.logged(z(1, 4));
+    assert_eq!(follower.take(), ["send 3 0x100000004", "Apply(Zxid(0x100000004))"]);
+}
+
+#[test]
+fn a_log_never_runs_ahead_of_its_epoch() {
+    let mut follower = Follower::synchronizing();
+    for zxid in [z(1, 2), z(2, 1)] {
+        follower.propose(zxid).unwrap();
+        follower.receive(kind::COMMIT, zxid, None).unwrap();
+    }
+    assert_eq!(follower.take(), ["append 0x100000002"]);
+    follower.receive(kind::NEWLEADER, z(2, 0), None).unwrap();
+    assert_eq!(follower.take(), ["append 0x200000001", "Flush"]);
+}
+
+#[test]
+fn proposals_are_acknowledged_from_disk_and_applied_when_committed() {
+    let mut follower = Follower::serving();
+    for zxid in [z(2, 1), z(2, 2), z(2, 3)] {
+        follower.propose(zxid).unwrap();
+    }
+    follower.receive(kind::COMMIT, z(2, 1), None).unwrap();
+    assert_eq!(follower.take(), ["append 0x200000001", "append 0x200000002", "append 0x200000003"]);
+    follower.logged(z(2, 2));
+    assert_eq!(follower.take(), ["send 3 0x200000001", "send 3 0x200000002", "Apply(Zxid(0x200000001))"]);
+    follower.receive(kind::COMMIT, z(2, 2), None).unwrap();
+    assert_eq!(follower.take(), ["Apply(Zxid(0x200000002))"]);
+    assert!(follower.receive(kind::COMMIT, z(2, 4), None).is_err(), "not the next");
+}
+
+#[test]
+fn holes_and_lies_end_the_term_in_every_phase() {
+    assert!(Follower::synchronizing().propose(z(1, 3)).is_err(), "a hole");
+    assert!(Follower::synchronizing().propose(z(2, 2)).is_err(), "an epoch begins with 1");
+    assert!(Follower::synchronizing().receive(kind::COMMIT, z(1, 2), None).is_err(), "nothing was proposed");
+    assert!(Follower::synchronizing().receive(kind::UPTODATE, Zxid(-1), None).is_err(), "no NEWLEADER before");
+    assert!(Follower::synchronizing().receive(kind::NEWLEADER, z(3, 0), None).is_err(), "another epoch");
+    assert!(Follower::synchronizing().receive(kind::PROPOSAL, z(1, 2), Some(record(z(1, 3)))).is_err());
+    assert!(Follower::serving().propose(z(2, 2)).is_err(), "a hole");
+    assert!(Follower::serving().receive(kind::PROPOSAL, z(2, 1), Some(Bytes::from_static(b"x"))).is_err());
+    assert!(Follower::new(false).receive(kind::DIFF, Zxid::ZERO, None).is_err(), "no epoch yet");
+    for what in [kind::COMMITANDACTIVATE, kind::INFORMANDACTIVATE] {
+        assert!(Follower::serving().receive(what, z(2, 1), Some(Bytes::from_static(b"short"))).is_err());
+    }
+}
+
+#[test]
+fn what_a_copy_holds_already_is_told_once_more() {
+    let mut follower = Follower::new(false);
+    follower.receive(kind::LEADERINFO, z(2, 0), None).unwrap();
+    follower.receive(kind::SNAP, z(1, 8), None).unwrap();
+    assert_eq!(follower.out.last(), Some(&Output::Install(z(1, 8))));
+    assert!(follower.receive(kind::PROPOSAL, z(1, 9), None).is_err(), "the copy is not there");
+    follower.learner.installed(z(1, 8), 0);
+    follower.take();
+    for zxid in [z(1, 7), z(1, 8), z(1, 9)] {
+        follower.propose(zxid).unwrap();
+        follower.receive(kind::COMMIT, zxid, None).unwrap();
+    }
+    assert_eq!(follower.take(), ["append 0x100000009"]);
+}
+
+#[test]
+fn an_observer_logs_what_it_is_told_and_acknowledges_nothing() {
+    let mut observer = Follower::new(true);
+    observer.receive(kind::LEADERINFO, z(2, 0), None).unwrap();
+    observer.receive(kind::DIFF, z(1, 1), None).unwrap();
+    observer.receive(kind::NEWLEADER, z(2, 0), None).unwrap();
+    observer.receive(kind::UPTODATE, Zxid(-1), None).unwrap();
+    observer.take();
+    observer.receive(kind::INFORM, z(2, 1), Some(record(z(2, 1)))).unwrap();
+    assert_eq!(observer.take(), ["append 0x200000001"]);
+    observer.logged(z(2, 1));
+    assert_eq!(observer.take(), ["Apply(Zxid(0x200000001))"]);
+}
+
+#[test]
+fn a_silent_leader_is_left() {
+    let mut follower = Follower::serving();
+    follower.learner.tick(499, &mut follower.out);
+    assert_eq!(follower.take(), Vec::<String>::new());
+    follower.learner.tick(500, &mut follower.out);
+    assert!(matches!(follower.out[..], [Output::End(_)]));
+}
