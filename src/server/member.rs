@@ -1,29 +1,26 @@
-//! The write path of a member of an ensemble: what the pipeline does for a leader and for a follower. All of it happens
-//! under the lock of the pipeline, so proposals, commits and the joining of a follower have one order.
-//!
-//! Stricter than the original, nothing is applied here before it is on this server's own disk, on the leader too: memory
-//! never runs ahead of the log.
+//! The write path of a member of an ensemble: what the pipeline does with the machines of `crate::zab`. All of it happens
+//! under the lock of the pipeline, so proposals, commits and the joining of a learner have one order.
 
-use super::link::{Link, kind, packet};
-use super::pipeline::{Batch, InFlight, Pipeline, State};
-use crate::engine::{Engine, Request, SessionTable, Standing};
+use super::link::Link;
+use super::pipeline::{Batch, InFlight, Pipeline, State, Wakes};
+use crate::engine::{ConnectionKey, Engine, Request, SessionTable, Standing};
 use crate::jute::{Encode, Reader};
 use crate::proto::acl::Id;
 use crate::proto::session::{self, SessionId};
 use crate::proto::txn::{TxnHeader, TxnRecord};
 use crate::proto::{Class, OpCode, Zxid};
 use crate::reactor::{Delivery, Item, Submission, Wanted};
+use crate::store::{EpochFile, Epochs};
 use crate::tree::Tree;
-use crate::zab::{Broadcast, ServerId};
+use crate::zab::{
+    History, LEADER, Leader, Learner, LinkId, Membership, Output, Packet, Plan, ServerId, Times, Violation, kind,
+};
 use bytes::Bytes;
 use hashbrown::HashMap;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
-
-/// Committed transactions kept for members that were away (`zookeeper.commitLogCount`).
-const RECENT_MAX: usize = 500;
 
 /// What a server is at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,51 +35,88 @@ pub enum Role {
     Leading,
     /// Follows and serves.
     Following,
+    /// Observes and serves.
+    Observing,
 }
 
 impl Role {
     /// Whether clients are served.
     pub fn serves(self) -> bool {
-        matches!(self, Role::Alone | Role::Leading | Role::Following)
+        matches!(self, Role::Alone | Role::Leading | Role::Following | Role::Observing)
+    }
+
+    /// Whether a leader is asked about what clients want.
+    pub fn learns(self) -> bool {
+        matches!(self, Role::Following | Role::Observing)
     }
 }
 
-/// How a follower is brought up to date.
+/// The part of Zab that this server plays.
+pub(super) enum Machine {
+    /// None: between two terms.
+    Resting(History),
+    Leading(Box<Leader>),
+    Learning(Box<Learner>),
+}
+
+impl Machine {
+    pub fn history(&self) -> &History {
+        match self {
+            Machine::Resting(history) => history,
+            Machine::Leading(leader) => leader.history(),
+            Machine::Learning(learner) => learner.history(),
+        }
+    }
+
+    /// Ends the part, and returns the history.
+    fn rest(&mut self) -> &mut History {
+        let machine = std::mem::replace(self, Machine::Resting(History::new(Zxid::ZERO, 0)));
+        *self = Machine::Resting(match machine {
+            Machine::Resting(history) => history,
+            Machine::Leading(leader) => leader.into_history(),
+            Machine::Learning(learner) => learner.into_history(),
+        });
+        let Machine::Resting(history) = self else { unreachable!("just put there") };
+        history
+    }
+}
+
+/// What a member does beside talking: files, and telling the election.
+pub struct Duties {
+    /// Writes an epoch, durably. What cannot be written ends the process.
+    pub write_epoch: Box<dyn Fn(EpochFile, i64) + Send + Sync>,
+    /// Called once the epoch of a term is settled.
+    pub settled: Box<dyn Fn(i64) + Send + Sync>,
+}
+
+/// Work on files that a learner does outside the lock, before the next packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Plan {
-    /// What it lacks follows.
-    Diff(Zxid),
-    /// It must cut its log.
-    Trunc(Zxid),
-    /// It gets everything, as of this transaction or later.
-    Snap(Zxid),
+pub enum Work {
+    /// Cut the log behind this transaction.
+    Truncate(Zxid),
+    /// Take a copy of everything from the connection.
+    Install(Zxid),
 }
 
 /// The part of the pipeline's state that only members of an ensemble use.
 pub(super) struct Member {
     pub role: Role,
-    /// On this server's disk.
-    logged: Zxid,
-    /// The last commit told by the leader.
-    committed: Zxid,
-    /// On a leader: followers that get proposals.
-    pub links: Vec<Link>,
-    /// On a leader: the link each member came by last. What it says by an older one counts no more.
-    voices: HashMap<ServerId, u64>,
-    /// On a follower: the way to the leader.
-    leader: Option<Link>,
-    /// On a follower: requests of own clients on their way to the leader.
+    pub machine: Machine,
+    pub duties: Option<Duties>,
+    /// Connections to other members; a learner's to its leader is [`LEADER`].
+    links: HashMap<LinkId, Link>,
+    /// On a learner: requests of own clients on their way to the leader.
     waiting: HashMap<SessionId, VecDeque<InFlight>>,
-    /// On a follower: syncs that the leader has not answered.
+    /// On a learner: syncs that the leader has not answered.
     syncs: VecDeque<InFlight>,
-    /// On a follower: sessions the leader is asked about, with who wants them.
-    resuming: VecDeque<(SessionId, crate::engine::ConnectionKey, i32)>,
-    /// On a leader: syncs of followers, each with the transaction it waits for.
-    link_syncs: VecDeque<(Zxid, u64)>,
-    /// The last committed transactions.
-    recent: VecDeque<(Zxid, Bytes)>,
+    /// On a learner: sessions the leader is asked about, with who wants them.
+    resuming: VecDeque<(SessionId, ConnectionKey, i32)>,
     /// Somebody waits until the log has written all it was given, and closed its file.
     pub roll: Option<SyncSender<()>>,
+    /// What a learner has to do before the next packet.
+    work: Option<Work>,
+    /// Why the term is over.
+    ended: Option<String>,
     touched_ms: i64,
     pub counts: LeaderCounts,
 }
@@ -101,20 +135,18 @@ pub struct LeaderCounts {
 }
 
 impl Member {
-    pub fn new(role: Role, zxid: Zxid) -> Self {
+    pub fn new(role: Role, machine: Machine) -> Self {
         Member {
             role,
-            logged: zxid,
-            committed: zxid,
-            links: Vec::new(),
-            voices: HashMap::new(),
-            leader: None,
+            machine,
+            duties: None,
+            links: HashMap::new(),
             waiting: HashMap::new(),
             syncs: VecDeque::new(),
             resuming: VecDeque::new(),
-            link_syncs: VecDeque::new(),
-            recent: VecDeque::new(),
             roll: None,
+            work: None,
+            ended: None,
             touched_ms: 0,
             counts: LeaderCounts::default(),
         }
@@ -125,37 +157,13 @@ impl Member {
         matches!(self.role, Role::Alone | Role::Leading)
     }
 
-    /// Up to where transactions may be applied.
-    pub fn applicable(&self, committed: Zxid) -> Zxid {
-        if self.role == Role::Alone { committed } else { committed.min(self.logged) }
-    }
-
-    pub fn proposed(&mut self, zxid: Zxid, record: &Bytes) {
-        if self.role == Role::Leading {
-            self.counts.proposals += 1;
-        }
-        if !self.links.is_empty() {
-            let proposal = packet(kind::PROPOSAL, zxid.0, Some(record), None);
-            self.links.iter().filter(|link| !link.observer).for_each(|link| link.send(&proposal));
-        }
-    }
-
-    /// Before a transaction is applied: followers hear of the commit, and it meets the request it came from.
+    /// Before a transaction is applied: it meets the request it came from.
     pub fn adopt(&mut self, write: InFlight) -> InFlight {
-        if self.role == Role::Alone || write.record.is_empty() {
-            return write;
-        }
-        if self.role == Role::Leading {
+        if self.role == Role::Leading && !write.record.is_empty() {
             self.counts.commits += 1;
         }
-        if !self.links.is_empty() {
-            let commit = packet(kind::COMMIT, write.zxid.0, None, None);
-            let inform = packet(kind::INFORM, write.zxid.0, Some(&write.record), None);
-            self.links.iter().for_each(|link| link.send(if link.observer { &inform } else { &commit }));
-        }
-        self.recent.push_back((write.zxid, write.record.clone()));
-        if self.recent.len() > RECENT_MAX {
-            self.recent.pop_front();
+        if self.waiting.is_empty() || write.record.is_empty() {
+            return write;
         }
         let Some(queue) = self.waiting.get_mut(&write.session) else { return write };
         let is_its =
@@ -173,12 +181,13 @@ impl Member {
     fn waiting(&self) -> usize {
         self.waiting.values().map(VecDeque::len).sum()
     }
-}
 
-/// Something a peer said that cannot be.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Violation(pub String);
+    fn send(&self, packet: &Packet) {
+        if let Some(link) = self.links.get(&LEADER) {
+            link.send(packet.encode());
+        }
+    }
+}
 
 impl Pipeline {
     /// What this server is.
@@ -191,11 +200,17 @@ impl Pipeline {
         self.lock().member.judges()
     }
 
-    /// Followers and observers that get proposals, as `(synced followers, observers)`.
+    /// Learners that get proposals, as `(synced followers, observers)`.
     pub fn learners(&self) -> (usize, usize) {
-        let state = self.lock();
-        let observers = state.member.links.iter().filter(|link| link.observer).count();
-        (state.member.links.len() - observers, observers)
+        match &self.lock().member.machine {
+            Machine::Leading(leader) => {
+                leader.learners().fold((0, 0), |(followers, observers), (_, observer)| match observer {
+                    true => (followers, observers + 1),
+                    false => (followers + 1, observers),
+                })
+            }
+            _ => (0, 0),
+        }
     }
 
     /// What was done as a leader.
@@ -208,26 +223,101 @@ impl Pipeline {
         self.lock().member.roll.take()
     }
 
-    /// For the log thread, on a member: returns up to where transactions may be applied now.
-    pub(super) fn logged_as_member(&self, state: &mut State, zxid: Zxid) -> Zxid {
-        let before = state.member.logged;
-        state.member.logged = zxid.max(before);
-        match state.member.role {
-            Role::Leading => {
-                let committed = state.broadcast.logged(self.me, zxid);
-                state.member.applicable(committed)
-            }
-            Role::Looking => Zxid(i64::MIN),
-            _ => {
-                // One for each transaction, in order, and never before the disk has it.
-                if let Some(leader) = &state.member.leader {
-                    let new = state.in_flight.iter().filter(|write| write.zxid > before && write.zxid <= zxid);
-                    let new = new.filter(|write| !write.record.is_empty());
-                    new.for_each(|write| leader.send(&packet(kind::ACK, write.zxid.0, None, None)));
+    /// Carries out what a machine has put out, in its order.
+    pub(super) fn perform(&self, state: &mut State, out: Vec<Output>, wakes: &mut Wakes) {
+        for output in out {
+            match output {
+                Output::Send { link, packet } => {
+                    if let Some(link) = state.member.links.get(&link) {
+                        link.send(packet);
+                    }
                 }
-                state.member.applicable(state.member.committed)
+                Output::Close { link, why } => {
+                    if let Some(closed) = state.member.links.remove(&link) {
+                        tracing::warn!(peer = %closed.peer, why, "the connection of a learner is closed");
+                        closed.close();
+                    }
+                }
+                Output::WriteEpoch(which, epoch) => {
+                    if let Some(duties) = &state.member.duties {
+                        (duties.write_epoch)(which, epoch);
+                    }
+                }
+                Output::Append { zxid, record } => self.append(state, zxid, record, wakes),
+                // Whatever was appended is on its way to the disk; the log thread syncs each group.
+                Output::Flush => {}
+                Output::Apply(zxid) => self.apply(state, zxid, wakes),
+                Output::Join { link, member, peer } => {
+                    if let Some(link) = state.member.links.get(&link) {
+                        link.join(member, peer);
+                    }
+                }
+                Output::Truncate(zxid) => state.member.work = Some(Work::Truncate(zxid)),
+                Output::Install(zxid) => state.member.work = Some(Work::Install(zxid)),
+                Output::Serve { epoch } => self.serve(state, epoch),
+                Output::Request { link, data, ids } => {
+                    if let Err(violation) = self.submit_of(state, link, &data, &ids, wakes) {
+                        self.hang_up(state, link, violation);
+                    }
+                }
+                Output::Revalidate { link, data } => match self.revalidate(state, link, &data) {
+                    Ok(answer) => {
+                        if let Some(link) = state.member.links.get(&link) {
+                            link.send(answer);
+                        }
+                    }
+                    Err(violation) => self.hang_up(state, link, violation),
+                },
+                Output::Touched(data) => self.touched(state, &data),
+                Output::Pong(zxid) => {
+                    let pong = self.pong(state, zxid);
+                    state.member.send(&pong);
+                }
+                Output::Synced => self.synced(state, wakes),
+                Output::Revalidated(data) => self.revalidated(state, &data, wakes),
+                // This server's configuration is that of its file.
+                Output::Seen(_) => {}
+                Output::Activate { leader: None, .. } => {}
+                Output::Activate { .. } => {
+                    tracing::error!(
+                        "the leader has changed the configuration of the ensemble; here reconfigEnabled is off"
+                    );
+                }
+                Output::End(why) => {
+                    state.member.ended.get_or_insert(why);
+                    self.term_changed.notify_all();
+                }
             }
         }
+    }
+
+    fn hang_up(&self, state: &mut State, id: LinkId, violation: Violation) {
+        if let Some(link) = state.member.links.remove(&id) {
+            tracing::warn!(peer = %link.peer, %violation, "the connection of a learner is closed");
+            link.close();
+        }
+        if let Machine::Leading(leader) = &mut state.member.machine {
+            leader.closed(id);
+        }
+    }
+
+    /// A proposal goes to the log, and waits for its commit.
+    fn append(&self, state: &mut State, zxid: Zxid, record: Bytes, wakes: &mut Wakes) {
+        let header = TxnRecord::decode(&record).expect("the machine has read it").header;
+        let TxnHeader { client_id: session, cxid: xid, op, .. } = header;
+        self.to_disk(state, zxid, record.clone(), wakes);
+        state.in_flight.push_back(InFlight {
+            zxid,
+            record,
+            body: Bytes::new(),
+            op: OpCode(op),
+            xid,
+            session,
+            connection: None,
+            identities: [].into(),
+            reads: Vec::new(),
+            opened: None,
+        });
     }
 
     /// Waits until the log has written everything and closed its file.
@@ -239,19 +329,19 @@ impl Pipeline {
     }
 
     /// Ends the current role: clients are sent away, the log is written out, and what is in it is applied, as the next
-    /// start would. Returns the last transaction. `None` when the log does not answer: the process must end.
+    /// start would. Returns the last transaction in the log. `None` when the log does not answer: the process must end.
     pub fn stand_down(&self) -> Option<Zxid> {
         {
             let mut state = self.lock();
             let state = &mut *state;
             let member = &mut state.member;
             member.role = Role::Looking;
-            member.links.drain(..).for_each(|link| link.close());
-            member.leader.take().inspect(Link::close);
+            member.machine.rest();
+            member.links.drain().for_each(|(_, link)| link.close());
             member.waiting.clear();
             member.syncs.clear();
             member.resuming.clear();
-            member.link_syncs.clear();
+            (member.work, member.ended) = (None, None);
             state.in_flight.retain(|write| !write.record.is_empty());
             for write in &mut state.in_flight {
                 (write.connection, write.opened) = (None, None);
@@ -262,27 +352,32 @@ impl Pipeline {
         if !self.flush_log(Duration::from_secs(60)) {
             return None;
         }
-        let mut state = self.lock();
-        let wakes = self.apply(&mut state, Zxid(i64::MAX));
+        let (mut state, mut wakes) = (self.lock(), Wakes::default());
+        state.member.machine.rest().fast_forward();
+        self.apply(&mut state, Zxid(i64::MAX), &mut wakes);
         self.wake(&wakes);
-        let zxid = self.gate.read(Tree::zxid);
-        self.begin(&mut state, zxid);
-        Some(zxid)
+        self.begin(&mut state);
+        Some(state.member.machine.history().last())
     }
 
-    /// Takes another tree, after the files were changed under this one. Only while nobody is served.
+    /// Takes another tree, after the files were changed under this one, as a learner that gets in step. Only while nobody
+    /// is served.
     pub fn replace_tree(&self, tree: Tree) {
         let mut state = self.lock();
-        state.member.recent.clear();
         state.in_flight.clear();
         let zxid = tree.zxid();
         self.gate.write(|old| *old = tree);
-        self.begin(&mut state, zxid);
+        self.begin(&mut state);
+        let now_ms = self.clock.now_ms();
+        match &mut state.member.machine {
+            Machine::Learning(learner) => learner.installed(zxid, now_ms),
+            Machine::Resting(history) => history.reset(zxid),
+            Machine::Leading(_) => unreachable!("a leader's files are its own"),
+        }
     }
 
     /// Engine and sessions anew, from the tree; every session gets its full timeout.
-    fn begin(&self, state: &mut State, zxid: Zxid) {
-        (state.member.logged, state.member.committed) = (zxid, zxid);
+    fn begin(&self, state: &mut State) {
         let (now_ms, wall_ms) = (self.clock.now_ms(), self.clock.wall_ms());
         let tick_ms = state.engine.sessions.tick_ms();
         let mut sessions = SessionTable::new(tick_ms, session::first_id(self.me as u8, wall_ms as u64));
@@ -297,127 +392,157 @@ impl Pipeline {
         self.count(state);
     }
 
-    /// A term begins, as leader or as follower.
-    pub fn begin_sync(&self) {
-        self.lock().member.role = Role::Syncing;
+    /// A quorum has this history: clients are served.
+    fn serve(&self, state: &mut State, epoch: i64) {
+        state.member.role = match &state.member.machine {
+            Machine::Leading(_) => Role::Leading,
+            Machine::Learning(learner) if learner.observes() => Role::Observing,
+            _ => Role::Following,
+        };
+        if state.member.role == Role::Leading {
+            self.gate.write(|tree| tree.set_zxid(Zxid(epoch << 32)));
+        }
+        self.begin(state);
+        if let Some(duties) = &state.member.duties {
+            (duties.settled)(epoch);
+        }
+        tracing::info!(epoch, role = ?state.member.role, "clients are served");
     }
 
-    /// As leader: a quorum has this history. From here on clients are served.
-    pub fn lead(&self, epoch: i64, voters: &[ServerId]) {
-        let mut state = self.lock();
-        let state = &mut *state;
-        let start = Zxid(epoch << 32);
-        self.gate.write(|tree| tree.set_zxid(start));
-        self.begin(state, start);
-        state.broadcast = Broadcast::new(voters.iter().copied(), start);
-        state.member.role = Role::Leading;
+    /// A step of the machine, and what comes of it.
+    fn step<R>(&self, step: impl FnOnce(&mut Machine, i64, &mut Vec<Output>) -> R) -> R {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        let (mut out, mut wakes) = (Vec::new(), Wakes::default());
+        let result = step(&mut state.member.machine, self.clock.now_ms(), &mut out);
+        self.perform(state, out, &mut wakes);
+        drop(guard);
+        self.wake(&wakes);
+        result
     }
 
-    /// As leader: decides how a follower whose log ends at `peer` gets up to date, queues what it lacks, and lets it have
-    /// every proposal from here on: all in one step.
-    pub fn join(&self, link: Link, member: ServerId, peer: Zxid) -> Plan {
+    /// A term as leader begins.
+    pub fn begin_leading(&self, active: Membership, epochs: Epochs, times: Times) {
+        self.begin_term(|me, history, now_ms, out| {
+            Machine::Leading(Leader::new(me, active, history, epochs, times, now_ms, out).into())
+        });
+    }
+
+    /// A term as learner begins, over a link to the leader.
+    pub fn begin_learning(&self, leader: Link, observer: bool, version: i64, epochs: Epochs, times: Times) {
+        self.lock().member.links.insert(LEADER, leader);
+        self.begin_term(|me, history, now_ms, out| {
+            Machine::Learning(Learner::new(me, observer, version, history, epochs, times, now_ms, out).into())
+        });
+    }
+
+    fn begin_term(&self, begin: impl FnOnce(ServerId, History, i64, &mut Vec<Output>) -> Machine) {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        state.member.role = Role::Syncing;
+        let history = std::mem::replace(state.member.machine.rest(), History::new(Zxid::ZERO, 0));
+        let (mut out, mut wakes) = (Vec::new(), Wakes::default());
+        state.member.machine = begin(self.me, history, self.clock.now_ms(), &mut out);
+        self.perform(state, out, &mut wakes);
+        drop(guard);
+        self.wake(&wakes);
+    }
+
+    /// Time has passed.
+    pub fn tick(&self) {
+        self.step(|machine, now_ms, out| match machine {
+            Machine::Leading(leader) => leader.tick(now_ms, out),
+            Machine::Learning(learner) => learner.tick(now_ms, out),
+            Machine::Resting(_) => {}
+        });
+    }
+
+    /// Waits so long for the end of the term; returns why it ended.
+    pub fn ended(&self, patience: Duration) -> Option<String> {
+        let state = self.lock();
+        let waited = self.term_changed.wait_timeout_while(state, patience, |state| state.member.ended.is_none());
+        waited.unwrap_or_else(std::sync::PoisonError::into_inner).0.member.ended.clone()
+    }
+
+    /// As leader: a learner has connected.
+    pub fn opened(&self, link: Link) {
+        let id = link.id;
+        self.lock().member.links.insert(id, link);
+        self.step(|machine, now_ms, _| {
+            if let Machine::Leading(leader) = machine {
+                leader.opened(id, now_ms);
+            }
+        });
+    }
+
+    /// As leader: a learner is gone.
+    pub fn parted(&self, id: LinkId) {
         let mut state = self.lock();
-        let last = self.gate.read(Tree::zxid);
-        let recent = &state.member.recent;
-        let (min, max) = match (recent.front(), recent.back()) {
-            (Some(first), Some(last)) => (first.0, last.0),
-            _ => (last, last),
-        };
-        let at_start = peer.0 as u32 == 0;
-        let plan = if peer == last {
-            Plan::Diff(peer)
-        } else if peer > max && !at_start {
-            Plan::Trunc(max)
-        } else if peer >= min && peer <= max && recent.iter().any(|(zxid, _)| *zxid == peer) {
-            Plan::Diff(max)
-        } else if peer > min && peer < max && !at_start {
-            // It has one that never became history: cut before it, unless that was in another epoch.
-            let before = recent.iter().rev().map(|(zxid, _)| *zxid).find(|zxid| *zxid < peer);
-            match before
-                .filter(|_| recent.iter().find(|(z, _)| *z > peer).is_some_and(|(z, _)| z.epoch() == peer.epoch()))
-            {
-                Some(before) => Plan::Trunc(before),
-                None => Plan::Snap(last),
-            }
-        } else {
-            Plan::Snap(last)
-        };
-        let from = match plan {
-            Plan::Diff(_) => peer,
-            Plan::Trunc(zxid) => zxid,
-            Plan::Snap(zxid) => zxid,
-        };
-        if plan != Plan::Snap(last) {
-            for (zxid, record) in recent.iter().filter(|(zxid, _)| *zxid > from) {
-                link.send(&packet(kind::PROPOSAL, zxid.0, Some(record), None));
-                link.send(&packet(kind::COMMIT, zxid.0, None, None));
-            }
+        state.member.links.remove(&id);
+        if let Machine::Leading(leader) = &mut state.member.machine {
+            leader.closed(id);
         }
-        if !link.observer {
-            for write in state.in_flight.iter().filter(|write| !write.record.is_empty()) {
-                link.send(&packet(kind::PROPOSAL, write.zxid.0, Some(&write.record), None));
+    }
+
+    /// As leader: a packet of a learner.
+    pub fn receive_from(&self, id: LinkId, packet: Packet) {
+        self.step(|machine, now_ms, out| {
+            if let Machine::Leading(leader) = machine {
+                leader.receive(id, packet, now_ms, out);
             }
-        }
-        // It may be about to cut what it acknowledged before: that must not count towards a quorum any more.
-        let state = &mut *state;
-        state.broadcast.rejoins(member, from);
+        });
+    }
+
+    /// As leader: the oldest transaction that memory holds, when a learner at `peer` lacks older ones.
+    pub fn missing_from_memory(&self, peer: Zxid) -> Option<Zxid> {
+        self.lock().member.machine.history().missing_from_memory(peer)
+    }
+
+    /// As leader: a learner gets every proposal from here on. `None` when the term is over for it.
+    pub fn join(&self, id: LinkId, peer: Zxid) -> Option<Plan> {
+        let plan = self.step(|machine, _, out| match machine {
+            Machine::Leading(leader) => leader.join(id, peer, out),
+            _ => None,
+        })?;
+        let counts = &mut self.lock().member.counts;
         match plan {
-            Plan::Snap(_) => state.member.counts.snaps += 1,
-            Plan::Diff(_) => state.member.counts.diffs += 1,
+            Plan::Snap => counts.snaps += 1,
+            Plan::Diff { .. } => counts.diffs += 1,
             Plan::Trunc(_) => {}
         }
-        state.member.voices.insert(member, link.id);
-        state.member.links.push(link);
-        plan
+        Some(plan)
     }
 
-    /// As leader: few numbers are left in this epoch.
-    pub fn zxids_run_out(&self) -> bool {
-        self.lock().engine.zxid().0 as u32 > u32::MAX - (1 << 24)
+    /// The last transaction handed to the log.
+    pub fn last(&self) -> Zxid {
+        self.lock().member.machine.history().last()
     }
 
-    /// As leader: a follower is gone.
-    pub fn part(&self, id: u64) {
-        let mut state = self.lock();
-        state.member.links.retain(|link| link.id != id);
-        state.member.voices.retain(|_, link| *link != id);
-    }
-
-    /// As leader: every follower gets this.
-    pub fn tell_learners(&self, packet: &Bytes) {
-        self.lock().member.links.iter().for_each(|link| link.send(packet));
-    }
-
-    /// As leader: a voter has a transaction on disk.
-    pub fn acknowledged(&self, link: u64, voter: ServerId, zxid: Zxid) {
-        let mut state = self.lock();
-        let heard = state.member.voices.get(&voter) == Some(&link);
-        if heard && state.member.role == Role::Leading && zxid.0 as u32 != 0 {
-            let committed = state.broadcast.logged(voter, zxid);
-            let committed = state.member.applicable(committed);
-            let wakes = self.apply(&mut state, committed);
-            drop(state);
-            self.wake(&wakes);
-        }
+    /// As learner: a packet of the leader. What it asks for is done before the next one.
+    pub fn receive(&self, packet: Packet) -> Result<Option<Work>, Violation> {
+        self.step(|machine, now_ms, out| match machine {
+            Machine::Learning(learner) => learner.receive(packet, now_ms, out),
+            _ => Ok(()),
+        })?;
+        Ok(self.lock().member.work.take())
     }
 
     /// As leader: a client of another member asks for something.
-    pub fn submit_of(&self, link: u64, data: &[u8], identities: &[Id]) -> Result<(), Violation> {
+    fn submit_of(
+        &self,
+        state: &mut State,
+        link: LinkId,
+        data: &[u8],
+        identities: &[Id],
+        wakes: &mut Wakes,
+    ) -> Result<(), Violation> {
         let mut reader = Reader::unlimited(data);
-        let short = |_| Violation("a request of less than 16 bytes".into());
+        let short = |_| Violation::new("a request of less than 16 bytes");
         let (session, xid, op) =
             (reader.long().map_err(short)?, reader.int().map_err(short)?, OpCode(reader.int().map_err(short)?));
         let body = reader.rest();
         let (now_ms, time_ms) = (self.clock.now_ms(), self.clock.wall_ms());
-        let mut guard = self.lock();
-        let state = &mut *guard;
         if state.member.role != Role::Leading {
-            return Ok(());
-        }
-        if op == OpCode::SYNC {
-            let zxid = state.engine.zxid();
-            state.member.link_syncs.push_back((zxid, link));
-            self.answer_syncs(state);
             return Ok(());
         }
         let travels = matches!(op.class(), Some(Class::Write | Class::Session)) || op == OpCode::CREATE_SESSION;
@@ -435,41 +560,25 @@ impl Pipeline {
         self.gate.read(|tree| {
             batch.prepare(&mut state.engine, tree, &request, moved, None, identities.into(), Vec::new(), None);
         });
-        let wakes = self.propose(state, batch);
-        drop(guard);
-        self.wake(&wakes);
+        self.propose(state, batch, wakes);
         Ok(())
     }
 
-    /// As leader: answers syncs whose transaction is applied.
-    pub(super) fn answer_syncs(&self, state: &mut State) {
-        if state.member.link_syncs.is_empty() {
-            return;
-        }
-        let applied = state.in_flight.front().map_or(Zxid(i64::MAX), |first| Zxid(first.zxid.0 - 1));
-        let answer = packet(kind::SYNC, 0, None, None);
-        while let Some((_, id)) = state.member.link_syncs.pop_front_if(|(zxid, _)| *zxid <= applied) {
-            state.member.links.iter().filter(|link| link.id == id).for_each(|link| link.send(&answer));
-        }
-    }
-
     /// As leader: another member's client wants its session back.
-    pub fn revalidate(&self, link: u64, data: &[u8]) -> Result<Bytes, Violation> {
+    fn revalidate(&self, state: &mut State, link: LinkId, data: &[u8]) -> Result<Bytes, Violation> {
         let mut reader = Reader::unlimited(data);
-        let session = reader.long().map_err(|_| Violation("a revalidation without a session".into()))?;
-        let mut state = self.lock();
+        let session = reader.long().map_err(|_| Violation::new("a revalidation without a session"))?;
         let alive = state.engine.sessions.touch(session, self.clock.now_ms());
         if alive {
             state.engine.sessions.set_owner(session, link);
         }
         let mut data = session.to_bytes();
         alive.encode(&mut data);
-        Ok(packet(kind::REVALIDATE, -1, Some(&data), None))
+        Ok(Packet::with(kind::REVALIDATE, Zxid(-1), data).encode())
     }
 
     /// As leader: the sessions that another member has heard.
-    pub fn touched(&self, data: &[u8]) {
-        let state = self.lock();
+    fn touched(&self, state: &State, data: &[u8]) {
         let now_ms = self.clock.now_ms();
         for pair in data.chunks_exact(12) {
             if let Ok(session) = Reader::unlimited(pair).long() {
@@ -478,81 +587,26 @@ impl Pipeline {
         }
     }
 
-    /// As follower: from here on clients are served through this link.
-    pub fn follow(&self, leader: Link) {
-        let mut state = self.lock();
-        let zxid = self.gate.read(Tree::zxid);
-        self.begin(&mut state, zxid);
-        state.member.leader = Some(leader);
-        state.member.role = Role::Following;
-    }
-
-    /// As follower: a proposal goes to the log.
-    pub fn learn(&self, record: Bytes) -> Result<(), Violation> {
-        let decoded = TxnRecord::decode(&record).map_err(|error| Violation(format!("a proposal: {error}")))?;
-        let TxnHeader { client_id: session, cxid: xid, op, .. } = decoded.header;
-        let (zxid, op) = (decoded.header.zxid(), OpCode(op));
-        let mut state = self.lock();
-        let last = state.in_flight.iter().rev().map(|write| write.zxid).max();
-        let last = last.unwrap_or(state.member.logged).max(state.member.logged);
-        if zxid <= last {
-            return Err(Violation(format!("proposal {zxid} after {last}")));
-        }
-        state.to_log.push((zxid, record.clone()));
-        state.in_flight.push_back(InFlight {
-            zxid,
-            record,
-            body: Bytes::new(),
-            op,
-            xid,
-            session,
-            connection: None,
-            identities: [].into(),
-            reads: Vec::new(),
-            opened: None,
-        });
-        self.to_log.notify_one();
-        Ok(())
-    }
-
-    /// As follower: a commit; it must be that of the oldest proposal without one.
-    pub fn commit(&self, zxid: Zxid) -> Result<(), Violation> {
-        let mut state = self.lock();
-        let committed = state.member.committed;
-        let next = state.in_flight.iter().find(|write| write.zxid > committed).map(|write| write.zxid);
-        if next != Some(zxid) {
-            return Err(Violation(format!("commit of {zxid} where {next:?} is next")));
-        }
-        state.member.committed = zxid;
-        let limit = state.member.applicable(zxid);
-        let wakes = self.apply(&mut state, limit);
-        drop(state);
-        self.wake(&wakes);
-        Ok(())
-    }
-
-    /// As follower: the answer to the oldest sync.
-    pub fn synced(&self) {
-        let mut state = self.lock();
+    /// As learner: the answer to the oldest sync takes the place of a commit.
+    fn synced(&self, state: &mut State, wakes: &mut Wakes) {
+        let Machine::Learning(learner) = &state.member.machine else { return };
+        let (committed, applied) = (learner.committed(), learner.history().applied());
         let Some(mut sync) = state.member.syncs.pop_front() else { return };
-        let committed = state.member.committed;
         sync.zxid = committed;
         let at = state.in_flight.iter().position(|write| write.zxid > committed).unwrap_or(state.in_flight.len());
         state.in_flight.insert(at, sync);
-        let limit = state.member.applicable(committed);
-        let wakes = self.apply(&mut state, limit);
-        drop(state);
-        self.wake(&wakes);
+        self.apply(state, applied, wakes);
     }
 
-    /// As follower: whether a session lives.
-    pub fn revalidated(&self, data: &[u8]) -> Result<(), Violation> {
+    /// As learner: whether a session lives.
+    fn revalidated(&self, state: &mut State, data: &[u8], wakes: &mut Wakes) {
         let mut reader = Reader::unlimited(data);
-        let short = |_| Violation("a short answer to a revalidation".into());
-        let (session, valid) = (reader.long().map_err(short)?, reader.bool().map_err(short)?);
-        let mut state = self.lock();
-        let Some(at) = state.member.resuming.iter().position(|(id, _, _)| *id == session) else { return Ok(()) };
-        let Some((_, connection, timeout_ms)) = state.member.resuming.remove(at) else { return Ok(()) };
+        let (Ok(session), Ok(valid)) = (reader.long(), reader.bool()) else {
+            state.member.ended.get_or_insert("a short answer to a revalidation".into());
+            return;
+        };
+        let Some(at) = state.member.resuming.iter().position(|(id, _, _)| *id == session) else { return };
+        let Some((_, connection, timeout_ms)) = state.member.resuming.remove(at) else { return };
         let (now_ms, number) = (self.clock.now_ms(), connection.number);
         let sessions = &mut state.engine.sessions;
         let attached = valid.then(|| {
@@ -565,33 +619,34 @@ impl Pipeline {
             Some(attached) => Item::SessionOpened { number, session, timeout_ms, touch: attached.touch },
             None => Item::SessionRefused { number },
         };
-        self.mailboxes[usize::from(connection.reactor)].deliver(Delivery { items: vec![item], bytes: Vec::new() });
-        self.mailboxes[usize::from(connection.reactor)].wake();
-        Ok(())
+        let reactor = usize::from(connection.reactor);
+        self.mailboxes[reactor].deliver(Delivery { items: vec![item], bytes: Vec::new() });
+        wakes.reactor(reactor);
     }
 
-    /// As follower: the answer to a ping, with the sessions heard since the last.
-    pub fn pong(&self, zxid: i64) -> Bytes {
-        let mut state = self.lock();
+    /// As learner: the answer to a ping, with the sessions heard since the last.
+    fn pong(&self, state: &mut State, zxid: Zxid) -> Packet {
         let since_ms = std::mem::replace(&mut state.member.touched_ms, self.clock.now_ms());
         let mut data = Vec::new();
         for (session, timeout_ms) in state.engine.sessions.heard_since(since_ms) {
             session.encode(&mut data);
             timeout_ms.encode(&mut data);
         }
-        packet(kind::PING, zxid, Some(&data), None)
+        Packet::with(kind::PING, zxid, data)
     }
 
-    /// As follower: what own clients want goes to the leader, in order.
+    /// As learner: what own clients want goes to the leader, in order.
     pub(super) fn forward(&self, state: &mut State, submissions: &mut Vec<Submission>) {
         let now_ms = self.clock.now_ms();
-        let Some(leader) = state.member.leader.clone() else { return submissions.clear() };
+        let Some(leader) = state.member.links.get(&LEADER).cloned() else { return submissions.clear() };
         let ask = |session: SessionId, xid: i32, op: OpCode, body: &[u8], identities: &[Id]| {
             let mut data = session.to_bytes();
             xid.encode(&mut data);
             op.0.encode(&mut data);
             data.extend_from_slice(body);
-            leader.send(&packet(kind::REQUEST, -1, Some(&data), Some(identities)));
+            let mut packet = Packet::with(kind::REQUEST, Zxid(-1), data);
+            packet.ids = Some(identities.to_vec());
+            leader.send(packet.encode());
         };
         for Submission { connection, what } in submissions.drain(..) {
             match what {
@@ -644,7 +699,7 @@ impl Pipeline {
                     }
                     let mut data = session.to_bytes();
                     timeout_ms.encode(&mut data);
-                    leader.send(&packet(kind::REVALIDATE, -1, Some(&data), None));
+                    leader.send(Packet::with(kind::REVALIDATE, Zxid(-1), data).encode());
                     state.member.resuming.push_back((session, connection, timeout_ms));
                 }
             }

@@ -142,7 +142,16 @@ impl Server {
         // One core is left to the log and what else runs beside the reactors.
         let reactors = cores.saturating_sub(1).clamp(1, pipeline::REACTORS_MAX);
         let throttle = ConnectionThrottle::new(connection_throttle(config), clock.now_ms());
-        let pipeline = Arc::new(Pipeline::new(tree, engine, reactors, field_max, throttle, clock, my_id));
+        let pipeline = Arc::new(Pipeline::new(
+            tree,
+            engine,
+            reactors,
+            field_max,
+            throttle,
+            clock,
+            my_id,
+            usize::try_from(config.commit_log_count).unwrap_or(500),
+        ));
 
         let snapshot_options = SnapshotOptions {
             compression: match config.snapshot_compression {
@@ -225,8 +234,8 @@ impl Server {
                 taking,
                 Box::new(move || Ok(load(&again, &reloading, owners, field_max)?.0)),
                 Box::new(move || Tree::new(owners, digest)),
-                election.settle(),
             );
+            pipeline.set_duties(quorum::duties(dirs.clone(), election.settle()));
             quorum::start(Arc::new(setup), election)?;
         }
         start_ticking(config, pipeline.clone())?;

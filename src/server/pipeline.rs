@@ -7,7 +7,7 @@
 
 use super::gate::Gate;
 use super::mailbox::Mailbox;
-use super::member::{Member, Role};
+use super::member::{Duties, Machine, Member, Role};
 use crate::auth::Policy;
 use crate::clock::Clock;
 use crate::engine::{ConnectionKey, Engine, Prepared, Request, Touch};
@@ -21,7 +21,7 @@ use crate::reactor::{
 };
 use crate::throttle::{ConnectionThrottle, SessionKind};
 use crate::tree::{Outcome, Tree};
-use crate::zab::{Broadcast, ServerId};
+use crate::zab::{History, Leader, ServerId};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -58,9 +58,10 @@ pub(super) struct InFlight {
 
 pub(super) struct State {
     pub(super) engine: Engine,
-    pub(super) broadcast: Broadcast,
     pub(super) in_flight: VecDeque<InFlight>,
-    pub(super) to_log: Vec<(Zxid, Bytes)>,
+    to_log: Vec<(Zxid, Bytes)>,
+    /// Their bytes.
+    to_log_bytes: usize,
     throttle: ConnectionThrottle,
     /// The tree's digest at every so many transactions, for `hash`.
     digests: VecDeque<(Zxid, i64)>,
@@ -80,7 +81,7 @@ pub(super) struct Wakes {
 }
 
 impl Wakes {
-    fn reactor(&mut self, id: usize) {
+    pub(super) fn reactor(&mut self, id: usize) {
         self.reactors |= 1 << id;
     }
 }
@@ -95,6 +96,8 @@ pub struct Pipeline {
     pub clock: Clock,
     state: Mutex<State>,
     pub(super) to_log: Condvar,
+    /// A term has ended.
+    pub(super) term_changed: Condvar,
     policy: Arc<Policy>,
     pub(super) field_max: usize,
     pub(super) me: ServerId,
@@ -102,7 +105,8 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Begins where the tree stands.
+    /// Begins where the tree stands. Members of an ensemble remember `recent_max` transactions for others.
+    #[allow(clippy::too_many_arguments)]
     pub fn new(
         tree: Tree,
         engine: Engine,
@@ -111,11 +115,14 @@ impl Pipeline {
         throttle: ConnectionThrottle,
         clock: Clock,
         me: Option<ServerId>,
+        recent_max: usize,
     ) -> Self {
         assert!(reactors <= REACTORS_MAX, "{reactors} reactors, and bits for {REACTORS_MAX}");
-        let member = Member::new(if me.is_some() { Role::Looking } else { Role::Alone }, tree.zxid());
+        let member = match me {
+            Some(_) => Member::new(Role::Looking, Machine::Resting(History::new(tree.zxid(), recent_max))),
+            None => Member::new(Role::Alone, Machine::Leading(Leader::alone(0, tree.zxid()).into())),
+        };
         let me = me.unwrap_or(0);
-        let broadcast = Broadcast::new([me], tree.zxid());
         Pipeline {
             policy: engine.rules().policy.clone(),
             gate: Gate::new(tree),
@@ -123,9 +130,9 @@ impl Pipeline {
             clock,
             state: Mutex::new(State {
                 engine,
-                broadcast,
                 in_flight: VecDeque::new(),
                 to_log: Vec::new(),
+                to_log_bytes: 0,
                 throttle,
                 digests: VecDeque::new(),
                 log_sleeps: false,
@@ -133,6 +140,7 @@ impl Pipeline {
                 member,
             }),
             to_log: Condvar::new(),
+            term_changed: Condvar::new(),
             field_max,
             me,
             outstanding: AtomicUsize::new(0),
@@ -169,7 +177,7 @@ impl Pipeline {
         }
         match state.member.role {
             Role::Alone | Role::Leading => {}
-            Role::Following => return self.forward(&mut state, submissions),
+            Role::Following | Role::Observing => return self.forward(&mut state, submissions),
             Role::Looking | Role::Syncing => {
                 for Submission { connection, .. } in submissions.drain(..) {
                     self.tell(connection.reactor, Item::Close { number: connection.number });
@@ -258,7 +266,8 @@ impl Pipeline {
                 }
             }
         });
-        let mut wakes = self.propose(&mut state, batch);
+        let mut wakes = Wakes::default();
+        self.propose(&mut state, batch, &mut wakes);
         for (reactor, item) in replies {
             self.mailboxes[usize::from(reactor)].deliver(Delivery { items: vec![item], bytes: Vec::new() });
             wakes.reactor(usize::from(reactor));
@@ -302,33 +311,49 @@ impl Pipeline {
                 batch.prepare(&mut state.engine, tree, &request, false, None, [].into(), Vec::new(), None);
             }
         });
-        let wakes = self.propose(&mut state, batch);
+        let mut wakes = Wakes::default();
+        self.propose(&mut state, batch, &mut wakes);
         drop(state);
         self.wake(&wakes);
     }
 
-    pub(super) fn propose(&self, state: &mut State, batch: Batch) -> Wakes {
-        let records = Bytes::from(batch.records);
+    pub(super) fn propose(&self, state: &mut State, batch: Batch, wakes: &mut Wakes) {
+        let (records, now_ms) = (Bytes::from(batch.records), self.clock.now_ms());
+        let mut out = Vec::new();
         for (mut write, range) in batch.writes {
             write.record = records.slice(range);
             if !write.record.is_empty() {
-                state.broadcast.propose(write.zxid);
-                state.to_log.push((write.zxid, write.record.clone()));
-                state.member.proposed(write.zxid, &write.record);
+                let Machine::Leading(leader) = &mut state.member.machine else {
+                    unreachable!("only a leader judges requests")
+                };
+                leader.propose(write.zxid, write.record.clone(), None, now_ms, &mut out);
+                if state.member.role == Role::Leading {
+                    state.member.counts.proposals += 1;
+                }
+                self.to_disk(state, write.zxid, write.record.clone(), wakes);
             }
             state.in_flight.push_back(write);
         }
+        self.perform(state, out, wakes);
         self.count(state);
-        let mut wakes = Wakes::default();
         // A refusal with nothing in front of it waits for no log.
         if state.in_flight.front().is_some_and(|first| first.record.is_empty()) {
-            let committed = state.broadcast.logged(self.me, Zxid(i64::MIN));
-            let committed = state.member.applicable(committed);
-            wakes = self.apply(state, committed);
+            let applied = state.member.machine.history().applied();
+            self.apply(state, applied, wakes);
         }
+    }
+
+    /// Hands a record to the log thread.
+    pub(super) fn to_disk(&self, state: &mut State, zxid: Zxid, record: Bytes, wakes: &mut Wakes) {
+        state.to_log_bytes += record.len();
+        state.to_log.push((zxid, record));
         // While it syncs, the log thread looks for more by itself.
-        wakes.log = !state.to_log.is_empty() && std::mem::take(&mut state.log_sleeps);
-        wakes
+        wakes.log |= std::mem::take(&mut state.log_sleeps);
+    }
+
+    /// Bytes that wait for the log thread.
+    pub fn log_backlog(&self) -> usize {
+        self.lock().to_log_bytes
     }
 
     pub(super) fn count(&self, state: &State) {
@@ -346,19 +371,28 @@ impl Pipeline {
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
             state.log_sleeps = false;
         }
+        state.to_log_bytes = 0;
         if state.to_log.is_empty() && state.closed { None } else { Some(std::mem::take(&mut state.to_log)) }
     }
 
     /// For the log thread: everything up to `zxid` is on this server's disk (DURABLE: no reply before this).
     pub fn logged(&self, zxid: Zxid) {
-        let mut state = self.lock();
-        let committed = match state.member.role {
-            Role::Alone => state.broadcast.logged(self.me, zxid),
-            _ => self.logged_as_member(&mut state, zxid),
-        };
-        let wakes = self.apply(&mut state, committed);
-        drop(state);
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        let (mut out, mut wakes) = (Vec::new(), Wakes::default());
+        match &mut state.member.machine {
+            Machine::Leading(leader) => leader.logged(zxid, &mut out),
+            Machine::Learning(learner) => learner.logged(zxid, self.clock.now_ms(), &mut out),
+            Machine::Resting(history) => history.synced(zxid),
+        }
+        self.perform(state, out, &mut wakes);
+        drop(guard);
         self.wake(&wakes);
+    }
+
+    /// What this server does as a member of an ensemble.
+    pub fn set_duties(&self, duties: Duties) {
+        self.lock().member.duties = Some(duties);
     }
 
     /// Takes no more writes; what is on its way is still logged and answered.
@@ -368,8 +402,7 @@ impl Pipeline {
     }
 
     /// Applies in zxid order, a batch in each exclusive visit, and tells the reactors before anybody can read the new state.
-    pub(super) fn apply(&self, state: &mut State, committed: Zxid) -> Wakes {
-        let mut wakes = Wakes::default();
+    pub(super) fn apply(&self, state: &mut State, committed: Zxid, wakes: &mut Wakes) {
         while state.in_flight.front().is_some_and(|first| first.zxid <= committed) {
             let mut deliveries: Vec<Delivery> = self.mailboxes.iter().map(|_| Delivery::default()).collect();
             self.gate.write(|tree| {
@@ -393,11 +426,7 @@ impl Pipeline {
                 }
             });
         }
-        if state.member.role != Role::Alone {
-            self.answer_syncs(state);
-        }
         self.count(state);
-        wakes
     }
 
     fn finish(&self, tree: &mut Tree, engine: &mut Engine, write: InFlight, deliveries: &mut [Delivery]) {

@@ -66,7 +66,7 @@ impl World {
             is_word: |_| false,
         });
         World {
-            pipeline: Pipeline::new(tree, engine, 2, 2 << 20, throttle, Clock::default(), None),
+            pipeline: Pipeline::new(tree, engine, 2, 2 << 20, throttle, Clock::default(), None, 0),
             reactors: (0..2).map(|id| Reactor::new(id, settings.clone())).collect(),
             closed: Vec::new(),
         }

@@ -1,20 +1,20 @@
 //! A member of an ensemble: election, then leading or following, then election again, until the process ends. Each term
 //! begins with the log written out and the tree at its end, so that the vote speaks of what is on disk.
 
-use super::leader::Leader;
+use super::leader;
 use super::learner::{self, Ended};
-use super::member::Role;
+use super::member::{Duties, Role};
 use super::pipeline::Pipeline;
 use super::snapshots::Snapshotter;
 use super::{ServerError, thread};
 use crate::config::Config;
 use crate::proto::Zxid;
-use crate::store::{self, Dirs, EpochFile, Epochs, RealDisk};
+use crate::store::{self, Dirs, Epochs, RealDisk};
 use crate::tree::Tree;
-use crate::zab::ServerId;
+use crate::zab::{Membership, ServerId, Times, Voters};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// What an election decided.
@@ -34,12 +34,10 @@ pub trait Electing: Send {
 
 /// Refuses what a member cannot do yet, rather than do it wrongly.
 pub fn supported(config: &Config) -> Result<(), ServerError> {
-    let ensemble = &config.more.ensemble;
     let me = config.more.my_id.unwrap_or(-1);
-    let votes = ensemble.voters().any(|member| member.id == me);
+    let observes = !config.more.ensemble.voters().any(|member| member.id == me);
     let cannot = [
-        (!votes, "this server as an observer: make it a participant"),
-        (ensemble.is_hierarchical(), "groups and weights"),
+        (observes, "this server as an observer: make it a participant"),
         (config.reconfig_enabled, "reconfigEnabled"),
         (config.local_sessions_enabled, "localSessionsEnabled"),
         (config.multi_address_enabled, "multiAddress.enabled"),
@@ -59,7 +57,11 @@ pub struct Setup {
     /// This server.
     pub me: ServerId,
     /// Who votes.
-    pub voters: Vec<ServerId>,
+    pub voters: Voters,
+    /// This server does not.
+    pub observer: bool,
+    /// The version of the configuration.
+    pub version: i64,
     /// The quorum ports.
     pub ports: Vec<(ServerId, Vec<(String, u16)>)>,
     /// The text of the configuration, as it travels.
@@ -70,6 +72,14 @@ pub struct Setup {
     pub sync: Duration,
     /// One tick.
     pub tick: Duration,
+    /// How often the time is looked at.
+    pub look: Duration,
+    /// `snapshotSizeFactor`.
+    pub snapshot_size_factor: f64,
+    /// `forceSnapshotSync`.
+    pub force_snapshot: bool,
+    /// Bytes that wait for all links.
+    pub queued: Arc<AtomicUsize>,
     /// Longest packet.
     pub packet_max: usize,
     /// `quorumListenOnAllIPs`.
@@ -84,8 +94,6 @@ pub struct Setup {
     pub reload: Box<dyn Fn() -> Result<Tree, ServerError> + Send + Sync>,
     /// An empty tree to be filled.
     pub empty: Box<dyn Fn() -> Tree + Send + Sync>,
-    /// Called once the epoch of a term is settled.
-    pub settled: Box<dyn Fn(i64) + Send + Sync>,
     /// Numbers of links.
     pub links: AtomicU64,
 }
@@ -99,11 +107,11 @@ impl Setup {
         snapshotter: Arc<Snapshotter>,
         reload: Box<dyn Fn() -> Result<Tree, ServerError> + Send + Sync>,
         empty: Box<dyn Fn() -> Tree + Send + Sync>,
-        settled: Box<dyn Fn(i64) + Send + Sync>,
     ) -> Self {
         let ensemble = &config.more.ensemble;
         let tick = Duration::from_millis(u64::try_from(config.tick_time_ms).unwrap_or(2000));
         let ticks = |count: i32| tick * u32::try_from(count).unwrap_or(1).max(1);
+        let voters = Voters::of(ensemble);
         let ports = ensemble.members.values().map(|member| {
             let addresses = member.addresses.iter();
             (member.id, addresses.map(|at| (at.host.as_str().to_owned(), at.quorum_port)).collect())
@@ -112,7 +120,13 @@ impl Setup {
         let extra = usize::try_from(config.jute_extra_size).unwrap_or(0);
         Setup {
             me: pipeline.me,
-            voters: ensemble.voters().map(|member| member.id).collect(),
+            observer: !voters.contains(pipeline.me),
+            voters,
+            version: ensemble.version,
+            look: (tick / 4).clamp(Duration::from_millis(5), Duration::from_millis(500)),
+            snapshot_size_factor: config.snapshot_size_factor,
+            force_snapshot: config.force_snapshot_sync,
+            queued: Arc::default(),
             ports: ports.collect(),
             text: ensemble.to_string(),
             init: ticks(config.init_limit_ticks),
@@ -126,7 +140,6 @@ impl Setup {
             snapshotter,
             reload,
             empty,
-            settled,
             links: AtomicU64::new(1),
         }
     }
@@ -136,10 +149,15 @@ impl Setup {
         self.links.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// More than half of the voters.
-    pub fn is_quorum<'a>(&self, members: impl IntoIterator<Item = &'a ServerId>) -> bool {
-        let voting = members.into_iter().filter(|member| self.voters.contains(member)).count();
-        2 * voting > self.voters.len()
+    /// Who votes, as a leader begins with.
+    pub fn membership(&self) -> Membership {
+        Membership { voters: self.voters.clone(), text: self.text.clone().into(), version: self.version }
+    }
+
+    /// Times, as Zab wants them.
+    pub fn times(&self) -> Times {
+        let ms = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        Times { tick_ms: ms(self.tick), init_ms: ms(self.init), sync_ms: ms(self.sync) }
     }
 
     /// Where a member's quorum port is now.
@@ -152,11 +170,17 @@ impl Setup {
     pub fn epochs(&self, last: Zxid) -> Result<Epochs, ServerError> {
         Ok(store::settle_epochs(&RealDisk, &self.dirs, last)?)
     }
+}
 
-    /// Writes one of them, durably.
-    pub fn write_epoch(&self, which: EpochFile, epoch: i64) -> Result<(), ServerError> {
-        Ok(store::write_epoch(&RealDisk, &self.dirs, which, epoch)?)
-    }
+/// What the write path does for a member. An epoch that cannot be written ends the process.
+pub fn duties(dirs: Dirs, settled: Box<dyn Fn(i64) + Send + Sync>) -> Duties {
+    let write_epoch = move |which, epoch| {
+        if let Err(error) = store::write_epoch(&RealDisk, &dirs, which, epoch) {
+            tracing::error!(%error, "the epoch cannot be written: this member cannot go on");
+            std::process::exit(error.exit_code());
+        }
+    };
+    Duties { write_epoch: Box::new(write_epoch), settled }
 }
 
 /// Runs terms on a thread of its own. What cannot be gone on from ends the process: the others are a quorum without it.
@@ -180,19 +204,18 @@ fn term(setup: &Arc<Setup>, electing: &mut dyn Electing) -> Result<(), ServerErr
     tracing::info!(%last, epoch = epochs.current, "looking for a leader");
     let decision = electing.elect(last, epochs.current);
     debug_assert!(setup.pipeline.role() == Role::Looking);
-    setup.pipeline.begin_sync();
     match decision {
         Decision::Lead => {
             tracing::info!("leading");
-            match Leader::lead(setup, last, epochs) {
-                Ok(()) => tracing::warn!("no quorum follows any more"),
+            match leader::lead(setup, epochs) {
+                Ok(why) => tracing::warn!(why, "leading has ended"),
                 Err(ServerError::Store(error)) => return Err(error.into()),
                 Err(error) => tracing::warn!(%error, "leading has ended"),
             }
         }
         Decision::Follow(leader) => {
             tracing::info!(leader, "following");
-            match learner::follow(setup, leader, last, epochs) {
+            match learner::follow(setup, leader, epochs) {
                 Ended::Connection(why) => tracing::warn!(leader, why, "following has ended"),
                 Ended::Files(error) => return Err(error),
             }

@@ -149,11 +149,13 @@ impl Words {
                 mode: match role {
                     Role::Leading => Mode::Leader,
                     Role::Following => Mode::Follower,
+                    Role::Observing => Mode::Observer,
                     _ => Mode::Standalone,
                 },
                 peer_state: match role {
                     Role::Leading => Some("leading - broadcast".into()),
                     Role::Following => Some("following - broadcast".into()),
+                    Role::Observing => Some("observing - broadcast".into()),
                     _ => None,
                 },
                 nodes,
@@ -165,7 +167,7 @@ impl Words {
             let buckets = self.pipeline.engine(|engine| engine.sessions.by_expiry());
             let global = buckets.into_iter().map(|(due, ids)| (due + offset, ids)).collect();
             view.sessions = Sessions::Tracked { local: None, global };
-            if role == Role::Following {
+            if role.learns() {
                 let mut global: Vec<_> = self
                     .pipeline
                     .gate
@@ -250,7 +252,7 @@ impl Words {
         if self.quorum_size > 0 {
             readings.set(metrics::QUORUM_SIZE, self.quorum_size as i64);
         }
-        if self.pipeline.role() == Role::Following {
+        if self.pipeline.role().learns() {
             readings.set(metrics::SYNCED_OBSERVERS, 0);
         }
         readings.add(metrics::BYTES_RECEIVED_COUNT, stats.bytes_received as i64);

@@ -52,7 +52,7 @@ enum Step {
     /// It has to say that everything up to here is on its disk.
     Synchronizing(Zxid),
     /// It waits for the others.
-    InStep,
+    Ready,
     /// It serves.
     Serving,
 }
@@ -72,7 +72,7 @@ struct Link {
 impl Link {
     /// Whether proposals go to it.
     fn gets_proposals(&self) -> bool {
-        matches!(self.step, Step::Synchronizing(_) | Step::InStep | Step::Serving)
+        matches!(self.step, Step::Synchronizing(_) | Step::Ready | Step::Serving)
     }
 }
 
@@ -195,7 +195,7 @@ impl Leader {
 
     /// Members that serve, this one included: a new configuration needs a quorum of them.
     pub fn in_step(&self) -> impl Iterator<Item = ServerId> + '_ {
-        let serving = self.links.values().filter(|link| matches!(link.step, Step::InStep | Step::Serving));
+        let serving = self.links.values().filter(|link| matches!(link.step, Step::Ready | Step::Serving));
         std::iter::once(self.me).chain(serving.map(|link| link.member))
     }
 
@@ -238,7 +238,7 @@ impl Leader {
             (Step::Greeting, kind::FOLLOWERINFO | kind::OBSERVERINFO) => self.greeted(id, &packet, now_ms, out),
             (Step::Accepting, kind::ACKEPOCH) => self.epoch_accepted(id, &packet, now_ms, out),
             (Step::Synchronizing(upto), kind::ACK) => self.in_step_with(id, upto, &packet, now_ms, out),
-            (Step::InStep | Step::Serving, what) => {
+            (Step::Ready | Step::Serving, what) => {
                 let link = self.links.get_mut(&id).expect("looked up above");
                 link.deadline_ms = now_ms + self.times.sync_ms;
                 match what {
@@ -282,8 +282,12 @@ impl Leader {
         }
         let observer = packet.kind == kind::OBSERVERINFO;
         // A member has one connection: the newest. Whatever it said by an older one counts no more.
-        let older: Vec<LinkId> =
-            self.links.iter().filter(|(other, link)| **other != id && link.member == member).map(|(id, _)| *id).collect();
+        let older: Vec<LinkId> = self
+            .links
+            .iter()
+            .filter(|(other, link)| **other != id && link.member == member)
+            .map(|(id, _)| *id)
+            .collect();
         for older in older {
             self.close(older, format!("member {member} has connected again"), out);
         }
@@ -434,7 +438,7 @@ impl Leader {
             return Err(Violation(format!("an ACK of {} where a member should be in step", packet.zxid)));
         }
         let link = self.links.get_mut(&id).expect("the caller has it");
-        link.step = Step::InStep;
+        link.step = Step::Ready;
         link.acked = upto;
         link.deadline_ms = now_ms + self.times.sync_ms;
         if !link.observer {
@@ -453,7 +457,7 @@ impl Leader {
     /// Once a quorum has this history on disk, clients are served.
     fn settle_history(&mut self, now_ms: i64, out: &mut Vec<Output>) {
         let in_step = |id: ServerId| {
-            id == self.me || self.links.values().any(|link| link.member == id && link.step == Step::InStep)
+            id == self.me || self.links.values().any(|link| link.member == id && link.step == Step::Ready)
         };
         let next = self.next.as_ref().is_none_or(|(_, next)| next.voters.is_quorum(in_step));
         if self.phase != Phase::Synchronization || !self.active.voters.is_quorum(in_step) || !next {
@@ -467,7 +471,7 @@ impl Leader {
         self.next_ping_ms = now_ms;
         out.push(Output::Serve { epoch: self.epoch });
         let ready: Vec<LinkId> =
-            self.links.iter().filter(|(_, link)| link.step == Step::InStep).map(|(id, _)| *id).collect();
+            self.links.iter().filter(|(_, link)| link.step == Step::Ready).map(|(id, _)| *id).collect();
         for link in ready {
             self.let_serve(link, out);
         }
@@ -631,15 +635,22 @@ impl Leader {
         if self.ended {
             return;
         }
-        let late: Vec<(LinkId, String)> = self.links.iter().filter_map(|(id, link)| {
-            let unacked = link.awaited.filter(|(_, since)| now_ms - since > self.times.sync_ms && link.step == Step::Serving);
-            match (link.step, unacked) {
-                (_, Some((zxid, _))) => Some((*id, format!("{zxid} was not acknowledged in time"))),
-                // Bringing up to date ends by itself, with its connection.
-                (Step::Joining, _) => None,
-                (step, _) => (now_ms >= link.deadline_ms).then(|| (*id, format!("silent for too long in step {step:?}"))),
-            }
-        }).collect();
+        let late: Vec<(LinkId, String)> = self
+            .links
+            .iter()
+            .filter_map(|(id, link)| {
+                let unacked =
+                    link.awaited.filter(|(_, since)| now_ms - since > self.times.sync_ms && link.step == Step::Serving);
+                match (link.step, unacked) {
+                    (_, Some((zxid, _))) => Some((*id, format!("{zxid} was not acknowledged in time"))),
+                    // Bringing up to date ends by itself, with its connection.
+                    (Step::Joining, _) => None,
+                    (step, _) => {
+                        (now_ms >= link.deadline_ms).then(|| (*id, format!("silent for too long in step {step:?}")))
+                    }
+                }
+            })
+            .collect();
         for (link, why) in late {
             self.close(link, why, out);
         }
@@ -657,10 +668,12 @@ impl Leader {
             }
         }
         let follows = |id: ServerId| {
-            let serving = |link: &Link| link.member == id && matches!(link.step, Step::InStep | Step::Serving);
+            let serving = |link: &Link| link.member == id && matches!(link.step, Step::Ready | Step::Serving);
             id == self.me || self.links.values().any(serving)
         };
-        if self.active.voters.is_quorum(follows) && self.next.as_ref().is_none_or(|(_, next)| next.voters.is_quorum(follows)) {
+        if self.active.voters.is_quorum(follows)
+            && self.next.as_ref().is_none_or(|(_, next)| next.voters.is_quorum(follows))
+        {
             self.healthy_ms = now_ms;
         } else if now_ms - self.healthy_ms >= self.times.tick_ms {
             self.end("no quorum follows any more".into(), out);

@@ -26,7 +26,8 @@ struct Led {
 
 impl Led {
     fn new(history: History) -> Led {
-        let active = Membership { voters: Voters::majority([1, 2, 3]), text: Bytes::from_static(b"config"), version: 0 };
+        let active =
+            Membership { voters: Voters::majority([1, 2, 3]), text: Bytes::from_static(b"config"), version: 0 };
         let mut out = Vec::new();
         let epochs = Epochs { accepted: 1, current: 1 };
         let leader = Leader::new(3, active, history, epochs, TIMES, 0, &mut out);

@@ -16,7 +16,7 @@ mod voters;
 
 pub use history::{History, Plan, follows};
 pub use leader::{Leader, Membership};
-pub use learner::Learner;
+pub use learner::{LEADER, Learner};
 pub use packet::{PROTOCOL, Packet, kind};
 pub use voters::Voters;
 

@@ -135,7 +135,8 @@ impl Look<'_> {
         }
         let mut ids = (count >= 0).then(Vec::new);
         for _ in 0..count {
-            let (Some(scheme), Some(id)) = (self.buffer(ID_MAX)?, self.buffer(ID_MAX)?) else { return Ok(None) };
+            let Some(scheme) = self.buffer(ID_MAX)? else { return Ok(None) };
+            let Some(id) = self.buffer(ID_MAX)? else { return Ok(None) };
             let text = |range: Option<std::ops::Range<usize>>| {
                 let bytes = range.map_or(&[][..], |range| &self.bytes[range]);
                 std::str::from_utf8(bytes).map_err(|_| Violation::new("an identity that is no text"))

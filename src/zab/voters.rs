@@ -1,7 +1,7 @@
 //! Which sets of servers are a quorum (`QuorumMaj`, `QuorumHierarchical`).
 
-use crate::config::{Ensemble, PeerType};
 use super::ServerId;
+use crate::config::{Ensemble, PeerType};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The voting members of a configuration.
