@@ -305,6 +305,32 @@ def empty_member_joins(kinds):
         ensemble.end()
 
 
+def member_was_away(kinds):
+    """A member misses more than a leader remembers, and gets it from the log files: nothing is copied as a whole."""
+    ensemble = Ensemble(kinds)
+    ids = list(kinds)
+    try:
+        ensemble.start()
+        ensemble.leader()
+        ensemble.kill(ids[0])
+        ensemble.leader()
+        load = Load(ensemble, "load")
+        load.start()
+        while len(load.acknowledged) < 2000:
+            time.sleep(0.1)
+        begun = time.time()
+        ensemble.start(ids[0])
+        leader = ensemble.leader()
+        took = time.time() - begun
+        nodes = check_everything(ensemble, load.finish())
+        if kinds[leader] == "ox":
+            text = open(f"{ensemble.folder}/{leader}/log").read()
+            assert f"a member gets what it lacks from the log files member={ids[0]}" in text, ensemble.tail(leader)
+        return f"{nodes} nodes, back after {took:.1f} s"
+    finally:
+        ensemble.end()
+
+
 def rolling_migration(kinds):
     """Java to Oxkeeper and back, one member at a time, with a load and a session that must live through it."""
     ensemble = Ensemble(kinds)
@@ -342,6 +368,7 @@ SCENARIOS = [
     ("ox-leader-dies", leader_dies, OX3),
     ("ox-everybody-dies", everybody_dies, OX3),
     ("ox-empty-member", empty_member_joins, OX3),
+    ("ox-was-away", member_was_away, OX3),
     ("java-leads", members_and_sessions, JAVA_LEADS),
     ("ox-leads", members_and_sessions, OX_LEADS),
     ("ox-joins-java", members_and_sessions, OX_SMALLEST),
@@ -351,6 +378,8 @@ SCENARIOS = [
     ("mixed-leader-dies-java", leader_dies, OX_LEADS),
     ("mixed-empty-member", empty_member_joins, JAVA_LEADS),
     ("mixed-empty-java-member", empty_member_joins, OX_LEADS),
+    ("mixed-was-away", member_was_away, JAVA_LEADS),
+    ("mixed-java-was-away", member_was_away, OX_LEADS),
     ("rolling-migration", rolling_migration, JAVA3),
 ]
 

@@ -113,9 +113,9 @@ pub struct Args {
     /// Seed of random keys and data
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Process id of the server, on this machine: reports its CPU time and memory
-    #[arg(short, long)]
-    pub pid: Option<u32>,
+    /// Process ids of the server, or of all servers of an ensemble, on this machine: reports their CPU time and memory
+    #[arg(short, long, value_delimiter = ',')]
+    pub pid: Vec<u32>,
     /// One JSON object for each workload instead of a table
     #[arg(long)]
     pub json: bool,

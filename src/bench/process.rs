@@ -43,6 +43,21 @@ impl Sample {
         Ok(Sample { user_ms, system_ms, threads, rss_bytes, rss_peak_bytes: kilobytes(&status, "VmHWM:") * 1024 })
     }
 
+    /// The sum of several processes; `None` of none.
+    pub fn of_all(pids: &[u32]) -> io::Result<Option<Self>> {
+        let mut sum: Option<Sample> = None;
+        for pid in pids {
+            let one = Sample::of(*pid)?;
+            let sum = sum.get_or_insert_default();
+            sum.user_ms += one.user_ms;
+            sum.system_ms += one.system_ms;
+            sum.threads.extend(one.threads);
+            sum.rss_bytes += one.rss_bytes;
+            sum.rss_peak_bytes += one.rss_peak_bytes;
+        }
+        Ok(sum)
+    }
+
     /// This process.
     pub fn own() -> io::Result<Self> {
         Self::of(std::process::id())

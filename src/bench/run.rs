@@ -219,7 +219,7 @@ fn measure(kind: Kind, args: &Args, place: &Place) -> Result<Report, Error> {
             std::thread::spawn(move || engine.run(&mut workload, &plan))
         })
         .collect();
-    let watcher = Samples::watch(args.pid, &plan)?;
+    let watcher = Samples::watch(&args.pid, &plan)?;
     let mut outcome = Outcome::new(classes.len());
     for thread in running {
         outcome.add(thread.join().expect("generator threads do not panic"));
@@ -253,7 +253,7 @@ fn connect(args: &Args, place: &Place) -> Result<Report, Error> {
     let (outcome, samples) = std::thread::scope(|scope| {
         let cycle = || Ok(Storm::new(&place.addresses, &place.options, args.sessions as usize, false, &plan)?.cycle());
         let storm = scope.spawn(cycle);
-        let watcher = Samples::watch(args.pid, &plan)?;
+        let watcher = Samples::watch(&args.pid, &plan)?;
         let outcome: io::Result<Outcome> = storm.join().expect("generator threads do not panic");
         Ok::<_, io::Error>((outcome?, watcher.finish()?))
     })?;
@@ -274,7 +274,7 @@ fn idle(args: &Args, place: &Place) -> Result<Report, Error> {
         progress: Arc::default(),
     };
     let bar = Progress::start(&Kind::Idle.name(), args, &plan, Some(u64::from(args.sessions)));
-    let watcher = Watcher::start(args.pid)?;
+    let watcher = Watcher::start(&args.pid)?;
     let storm = Storm::new(&place.addresses, &place.options, args.sessions as usize, true, &plan)?;
     let (outcome, samples) = storm.hold(args.duration, || watcher.finish());
     let samples = samples?;
@@ -312,7 +312,7 @@ fn snapshot(args: &Args, place: &Place) -> Result<Report, Error> {
     let (mut outcome, written, samples) = std::thread::scope(|scope| {
         let reader = scope.spawn(|| readers.run(&mut reads, &plan));
         let writer = scope.spawn(|| writer.run(&mut writes, &write_plan));
-        let watcher = Samples::watch(args.pid, &plan)?;
+        let watcher = Samples::watch(&args.pid, &plan)?;
         let read = reader.join().expect("generator threads do not panic");
         let written = writer.join().expect("generator threads do not panic");
         Ok::<_, io::Error>((read, written, watcher.finish()?))
@@ -377,7 +377,7 @@ pub struct Samples {
 /// A pair of samples of which the first is taken.
 #[derive(Debug)]
 pub struct Watcher {
-    pid: Option<u32>,
+    pids: Vec<u32>,
     begin: Instant,
     server: Option<Sample>,
     own: Option<Sample>,
@@ -386,9 +386,9 @@ pub struct Watcher {
 
 impl Samples {
     /// Sleeps through the warm-up, takes the first samples, and with a fixed duration the last ones too.
-    fn watch(pid: Option<u32>, plan: &Plan) -> io::Result<Watcher> {
+    fn watch(pids: &[u32], plan: &Plan) -> io::Result<Watcher> {
         sleep_until(plan.begin + plan.warmup);
-        let mut watcher = Watcher::start(pid)?;
+        let mut watcher = Watcher::start(pids)?;
         if let Some(duration) = plan.duration {
             sleep_until(plan.begin + plan.warmup + duration);
             watcher.done = Some(watcher.take()?);
@@ -399,14 +399,14 @@ impl Samples {
 
 impl Watcher {
     /// Takes the first samples.
-    pub fn start(pid: Option<u32>) -> io::Result<Self> {
-        let server = pid.map(Sample::of).transpose()?;
-        Ok(Watcher { pid, begin: Instant::now(), server, own: Sample::own().ok(), done: None })
+    pub fn start(pids: &[u32]) -> io::Result<Self> {
+        let server = Sample::of_all(pids)?;
+        Ok(Watcher { pids: pids.to_vec(), begin: Instant::now(), server, own: Sample::own().ok(), done: None })
     }
 
     fn take(&mut self) -> io::Result<Samples> {
         let seconds = self.begin.elapsed().as_secs_f64();
-        let after = self.pid.map(Sample::of).transpose()?;
+        let after = Sample::of_all(&self.pids)?;
         Ok(Samples {
             server: self.server.take().zip(after),
             own: self.own.take().and_then(|before| Some((before, Sample::own().ok()?))),
