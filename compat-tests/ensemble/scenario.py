@@ -312,6 +312,8 @@ def member_was_away(kinds):
     try:
         ensemble.start()
         ensemble.leader()
+        # A member without any transaction gets a copy.
+        Client(ensemble.client(ids[0])).create("/first", b"")
         ensemble.kill(ids[0])
         ensemble.leader()
         load = Load(ensemble, "load")

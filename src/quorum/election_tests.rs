@@ -4,7 +4,6 @@ use super::election::{Election, Output, Pauses};
 use super::membership::Membership;
 use super::notification::{Notification, PeerState, Vote};
 use crate::proto::Zxid;
-use crate::zab::Voters;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, VecDeque};
 

@@ -1,9 +1,9 @@
 //! Whose votes count, and the text of the configuration that travels with each vote (`QuorumVerifier`). While members are
 //! being changed, two configurations count at once: a quorum is one of both.
 
-use super::voters::Voters;
 use crate::config::{ConfigError, Ensemble, Properties};
 use crate::zab::ServerId;
+use crate::zab::Voters;
 use std::collections::BTreeSet;
 
 /// The longest text of a configuration that is looked into; those of real ensembles have a few kilobytes.

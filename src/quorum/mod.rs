@@ -12,8 +12,8 @@ mod handshake;
 mod membership;
 mod notification;
 
+pub use crate::zab::Voters;
 pub use election::{Election, Output, Pauses};
 pub use handshake::{Greeting, HANDSHAKE_ADDRESS_MAX};
 pub use membership::{Compared, Membership};
 pub use notification::{NOTIFICATION_MAX, Notification, PeerState, Vote};
-pub use crate::zab::Voters;

@@ -209,12 +209,15 @@ fn from_files(
     mut each: impl FnMut(Zxid, &[u8]) -> io::Result<()>,
 ) -> io::Result<Zxid> {
     let options = ReadOptions { body_max: setup.packet_max, accept_damage: false };
-    let mut reader = LogReader::open(&RealDisk, &setup.dirs, peer, None, options).map_err(io::Error::other)?;
+    let before = if peer.counter() == 0 { peer } else { Zxid(peer.0 - 1) };
+    let mut reader = LogReader::open(&RealDisk, &setup.dirs, peer, Some(before), options).map_err(io::Error::other)?;
     let mut last = None;
     while let Some(record) = reader.next_record().map_err(io::Error::other)? {
         match last {
             // It must be the learner's last: otherwise that never became history here.
             None if record.zxid == peer => {}
+            // The start of an epoch is nobody's transaction.
+            None if peer.counter() == 0 && record.zxid == peer.next() => each(record.zxid, record.body)?,
             Some(last) if follows(last, record.zxid) => each(record.zxid, record.body)?,
             _ => break,
         }

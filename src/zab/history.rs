@@ -124,7 +124,7 @@ impl History {
     /// log files hold.
     pub fn missing_from_memory(&self, peer: Zxid) -> Option<Zxid> {
         let (min, _) = self.bounds();
-        (peer != self.applied && peer < min).then_some(min)
+        (peer != self.applied && peer < min && peer.next() != min).then_some(min)
     }
 
     /// How a learner whose log ends at `peer` gets in step.
@@ -136,6 +136,10 @@ impl History {
         }
         if peer > max && !starts_epoch {
             return Plan::Trunc(max);
+        }
+        // It has everything in front of what is remembered.
+        if peer.next() == min {
+            return Plan::Diff { from: peer, to: max };
         }
         if peer < min || peer > max {
             return Plan::Snap;
@@ -192,7 +196,8 @@ mod tests {
             // It has one of epoch 1 that nobody else has, and the next is of another epoch.
             (z(1, 4), Plan::Snap),
             (z(2, 0), Plan::Diff { from: z(1, 3), to: z(2, 2) }),
-            (z(1, 0), Plan::Snap),
+            (z(1, 0), Plan::Diff { from: z(1, 0), to: z(2, 2) }),
+            (z(0, 9), Plan::Snap),
             (Zxid::ZERO, Plan::Snap),
             (z(3, 0), Plan::Snap),
         ] {
@@ -202,7 +207,8 @@ mod tests {
         assert_eq!(history.plan(z(3, 0)), Plan::Diff { from: z(3, 0), to: z(3, 0) });
         assert_eq!(history.plan(z(2, 2)), Plan::Diff { from: z(2, 2), to: z(2, 2) });
         assert_eq!(history.after(z(1, 3)).map(|(zxid, _)| *zxid).collect::<Vec<_>>(), [z(2, 1), z(2, 2)]);
-        assert_eq!(history.missing_from_memory(z(1, 0)), Some(z(1, 1)));
+        assert_eq!(history.missing_from_memory(z(0, 9)), Some(z(1, 1)));
+        assert_eq!(history.missing_from_memory(z(1, 0)), None);
         assert_eq!(history.missing_from_memory(z(1, 1)), None);
     }
 
