@@ -28,6 +28,8 @@ class Disk:
 
     def attach(self):
         run("mount", "-o", "loop", self.file, self.mount)
+        # Its removal may have been lost with the power.
+        self.free()
 
     def detach(self):
         for _ in range(50):
