@@ -96,6 +96,7 @@ impl Server {
         let started = Instant::now();
         let clock = Clock::default();
         if config.is_quorum() {
+            election::has_line(config)?;
             quorum::supported(config)?;
         }
         let policy = Arc::new(policy_of(config)?);

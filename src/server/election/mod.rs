@@ -141,6 +141,22 @@ fn bracketed((host, port): &HostPort) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
+fn no_line(ensemble: &Ensemble, me: ServerId) -> ServerError {
+    let ids = ensemble.members.keys().map(i64::to_string).collect::<Vec<_>>().join(", ");
+    ServerError::Unsupported(format!(
+        "myid says {me}, and there is no line server.{me}: the lines are for {ids}; one of both is wrong"
+    ))
+}
+
+/// Refuses a server that no line is for: before anything else is said about it.
+pub fn has_line(config: &Config) -> Result<(), ServerError> {
+    let ensemble = &config.more.ensemble;
+    match config.more.my_id {
+        Some(me) if !ensemble.members.contains_key(&me) => Err(no_line(ensemble, me)),
+        _ => Ok(()),
+    }
+}
+
 /// The elections of one member.
 pub struct Election {
     shared: Arc<Shared>,
@@ -153,12 +169,7 @@ impl Election {
     /// process with exit code 14 when no address can be had: the others dial this server, and none would reach it.
     pub fn start(config: &Config, me: ServerId) -> Result<Election, ServerError> {
         let ensemble: &Ensemble = &config.more.ensemble;
-        let own = own_addresses(ensemble, me).ok_or_else(|| {
-            let ids = ensemble.members.keys().map(i64::to_string).collect::<Vec<_>>().join(", ");
-            ServerError::Unsupported(format!(
-                "myid says {me}, and there is no line server.{me}: the lines are for {ids}; one of both is wrong"
-            ))
-        })?;
+        let own = own_addresses(ensemble, me).ok_or_else(|| no_line(ensemble, me))?;
         let (to, from) = channel();
         let pauses = Pauses {
             min_ms: i64::from(config.fastleader_min_notification_interval_ms),
