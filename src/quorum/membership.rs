@@ -1,7 +1,7 @@
 //! Whose votes count, and the text of the configuration that travels with each vote (`QuorumVerifier`). While members are
 //! being changed, two configurations count at once: a quorum is one of both.
 
-use crate::config::{ConfigError, Ensemble, Properties};
+use crate::config::{Ensemble, Flaw};
 use crate::zab::ServerId;
 use crate::zab::Voters;
 use std::collections::BTreeSet;
@@ -37,7 +37,7 @@ impl Membership {
     }
 
     /// The configuration that a canonical text describes.
-    pub fn parse(text: &[u8]) -> Result<Self, ConfigError> {
+    pub fn parse(text: &[u8]) -> Result<Self, Flaw> {
         Ok(Self::new(parse(text)?, None))
     }
 
@@ -111,17 +111,11 @@ impl Membership {
     }
 }
 
-/// Reads a text as it travels between servers; a line of another kind is an error there.
-fn parse(text: &[u8]) -> Result<Ensemble, ConfigError> {
-    let lines = Properties::parse(text)?.entries;
-    if let Some(other) = lines.iter().find(|line| !Ensemble::owns(&line.key) && line.key != "version") {
-        return Err(ConfigError::key(&other.key, "does not belong in a list of members").at_line(Some(other.line)));
-    }
-    let ensemble = Ensemble::parse(&lines)?;
-    if ensemble.voters().next().is_none() {
-        return Err(ConfigError::new("there is no participant"));
-    }
-    Ok(ensemble)
+/// Reads a text as it travels between servers. Without a participant it is none: a Java server that is told such a text
+/// never elects again.
+fn parse(text: &[u8]) -> Result<Ensemble, Flaw> {
+    let text = std::str::from_utf8(text).map_err(|_| Flaw::Unreadable("it is no text".into()))?;
+    Ensemble::parse_text(text, false, true)
 }
 
 #[cfg(test)]

@@ -38,6 +38,8 @@ enum News {
     Decided(Decision),
     /// A message made the next deadline an earlier one.
     Sooner,
+    /// Another member has a later configuration.
+    Newer(Box<Ensemble>),
 }
 
 /// What the configuration file says about connections of the election.
@@ -197,6 +199,25 @@ impl Election {
         let shared = self.shared.clone();
         Box::new(move |epoch| locked(&shared.core).set_epoch(epoch))
     }
+
+    /// Goes on with another configuration, and with the one proposed beside it: all connections begin anew, this server
+    /// listens where its new line says, and an election that is under way starts over.
+    pub fn install(&self, active: &Ensemble, proposed: Option<&Ensemble>, last: Zxid, epoch: i64) {
+        let shared = &self.shared;
+        let before = locked(&shared.book).of(shared.me);
+        *locked(&shared.book) = AddressBook::new(active, proposed);
+        // A server that has no line any more stays where it is, and follows without a vote.
+        let own = own_addresses(active, shared.me).unwrap_or(before.clone());
+        if own != before {
+            *locked(&shared.own_addresses) = own.iter().map(bracketed).collect();
+            if let Err(error) = self.listeners.replace(shared, &own) {
+                tracing::error!(%error, "cannot listen where the new configuration says");
+            }
+        }
+        shared.peers.close_all();
+        let membership = Membership::new(active.clone(), proposed);
+        shared.step(|core, now_ms, out| core.install(membership, last, epoch, now_ms, out));
+    }
 }
 
 impl Electing for Election {
@@ -209,6 +230,7 @@ impl Electing for Election {
             match self.news.recv_timeout(wait) {
                 Ok(News::Decided(decision)) => return decision,
                 Ok(News::Sooner) => {}
+                Ok(News::Newer(ensemble)) => self.install(&ensemble, None, last, epoch),
                 Err(_) => self.shared.step(|core, now_ms, out| core.tick(now_ms, out)),
             }
         }
@@ -254,13 +276,17 @@ impl Shared {
                 }
                 Output::Newer(peer, ensemble) => {
                     let version = format!("{:x}", ensemble.version);
-                    tracing::warn!(
-                        peer,
-                        version,
-                        reconfig = self.options.reconfig,
-                        "a member has a later configuration than this server, which keeps its own until it has a leader; \
-                         reconfigEnabled must be the same on all"
-                    );
+                    if self.options.reconfig {
+                        tracing::info!(peer, version, "a member has a later configuration, which is taken up");
+                        self.tell(News::Newer(ensemble));
+                    } else {
+                        tracing::warn!(
+                            peer,
+                            version,
+                            "a member has a later configuration; this server keeps its own, because reconfigEnabled is not \
+                             set here, and must be on all members or on none"
+                        );
+                    }
                 }
                 Output::Differs(peer, why) => tracing::warn!(
                     peer,

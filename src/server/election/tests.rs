@@ -236,3 +236,30 @@ fn a_crowd_of_silent_strangers_keeps_no_member_out() {
     assert!(shared.strangers.len() <= 64);
     drop(crowd);
 }
+
+#[test]
+fn a_later_configuration_is_taken_up_with_its_voters_and_its_ports() {
+    let Pair { mut election, port, peer, _folder } = pair_of(2, "reconfigEnabled=true\n");
+    let (third, free) = (TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
+    let moved = free.local_addr().unwrap().port();
+    drop(free);
+    let text = format!(
+        "server.1=127.0.0.1:1:{}:participant\nserver.2=127.0.0.1:1:{moved}:participant\n\
+         server.3=127.0.0.1:1:{}:participant\nversion=100000001",
+        peer.local_addr().unwrap().port(),
+        third.local_addr().unwrap().port()
+    );
+    std::thread::spawn(move || election.elect(Zxid(7), 1));
+    let (mut one, _) = greeting_on(&peer);
+    let vote = vote_on(&mut one).vote;
+    one.write_all(&framed(&Notification::new(PeerState::Looking, Vote { zxid: Zxid(0), leader: 1, ..vote }, &text)))
+        .unwrap();
+    // The new member is dialled, with the new text and the new address.
+    let mut third_greeted = third.accept().unwrap().0;
+    let mut greeting = Vec::new();
+    third_greeted.read_to_end(&mut greeting).unwrap();
+    assert_eq!(Greeting::decode(&greeting).unwrap().addresses, [format!("127.0.0.1:{moved}")]);
+    let mut again = greet_as(moved, 3, "127.0.0.1:1");
+    assert_eq!(vote_on(&mut again).config, text.as_bytes());
+    assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "nobody listens on the old port");
+}
