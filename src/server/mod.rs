@@ -16,6 +16,7 @@ mod pipeline;
 mod quorum;
 mod reactor_thread;
 mod snapshots;
+mod strangers;
 mod words;
 
 #[cfg(test)]

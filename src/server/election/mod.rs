@@ -1,16 +1,16 @@
 //! Elections as the original holds them (`FastLeaderElection` over `QuorumCnxManager`): votes travel between all voters,
 //! each adopts the best it hears of, and a quorum for one decides. Whoever knows a leader tells those who look. The
-//! thinking is done in `crate::quorum`; here are sockets (`peers`, `dial`, `listen`), their limits (`strangers`) and time.
+//! thinking is done in `crate::quorum`; here are sockets (`peers`, `dial`, `listen`), their limits (`super::strangers`) and time.
 
 mod dial;
 mod listen;
 mod peers;
-mod strangers;
 #[cfg(test)]
 mod tests;
 
 use super::ServerError;
 use super::quorum::{Decision, Electing};
+use super::strangers::Strangers;
 use crate::config::{Config, Ensemble};
 use crate::proto::Zxid;
 use crate::quorum::{self, Membership, NOTIFICATION_MAX, Notification, Output, Pauses, PeerState};
@@ -25,7 +25,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use strangers::Strangers;
 
 /// When there is nothing to wait for.
 const LONG: Duration = Duration::from_secs(1);

@@ -1,10 +1,9 @@
-//! What somebody who has not said yet who it is may cost: few connections at once, each for a limited time, and one line in
-//! the log for each address and minute.
+//! What somebody may cost who connects to a port between members and has not said yet who it is: few connections at once, and
+//! one line in the log for each address and minute.
 
-use super::locked;
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Shutdown, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Handshakes at once. A member sends its own with the connection, so that the oldest is the likeliest to be no member's.
@@ -13,13 +12,19 @@ const HANDSHAKES_MAX: usize = 64;
 const REMARKS_MAX: usize = 256;
 const REMARK_PAUSE: Duration = Duration::from_secs(60);
 
-#[derive(Default)]
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Those of one port.
+#[derive(Debug, Default)]
 pub(super) struct Strangers {
     pending: Mutex<VecDeque<Arc<TcpStream>>>,
     remarks: Mutex<HashMap<Option<IpAddr>, Instant>>,
 }
 
 /// The place of a stranger, free again when dropped.
+#[derive(Debug)]
 pub(super) struct Place<'a> {
     strangers: &'a Strangers,
     socket: Arc<TcpStream>,
