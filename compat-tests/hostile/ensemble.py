@@ -20,7 +20,7 @@ MIB = 1 << 20
 PATIENCE = 60
 # Bytes that a process may grow by: the largest packets of every stranger that it hears at once, and threads for them.
 MEMORY_MAX = 96 * MIB
-LINES_MAX = 200  # and one for each connection to the quorum port
+LINES_MAX = 200
 # The longest that a write may wait while strangers knock; a new election would take longer.
 STALL_MAX = 10
 
@@ -218,8 +218,7 @@ def strangers(arguments):
             assert process.poll() is None, f"member {id} has ended with {process.returncode}: {ensemble.text(id)[-2000:]}"
             assert "panicked" not in ensemble.text(id), ensemble.text(id)[-3000:]
             more = ensemble.text(id).count("\n") - lines[id]
-            most = LINES_MAX + (3 * arguments.connections if id == leader else 0)
-            assert more < most, f"member {id} has written {more} lines: {ensemble.text(id)[-2000:]}"
+            assert more < LINES_MAX, f"member {id} has written {more} lines: {ensemble.text(id)[-2000:]}"
             assert grown[id] < MEMORY_MAX / MIB, f"member {id} has grown by {grown[id]:.0f} MiB"
         assert ensemble.leader() == leader, "strangers made another leader"
         assert writer.longest < STALL_MAX, f"a write took {writer.longest:.1f} s"

@@ -488,7 +488,7 @@ config_keys! {
     leader_max_concurrent_diff_syncs: i32 = Key::prop("leader.maxConcurrentDiffSyncs", IntOrDefault, "100", Ensemble),
         "Followers that are sent missing transactions at once.";
     leader_max_time_to_wait_for_epoch_ms: Millis =
-        Key::prop("leader.maxTimeToWaitForEpoch", IntOrDefault, "-1", Ensemble)
+        Key::prop("leader.maxTimeToWaitForEpoch", IntOrDefault, "-1", Now)
         .unit(Milliseconds),
         "How long a new leader waits for the epoch; -1 is initLimit.";
     leader_ack_logging_frequency: i32 = Key::prop("leader.ackLoggingFrequency", IntOrDefault, "1000", Ensemble),

@@ -3,6 +3,7 @@
 
 use super::link::{Link, PacketReader};
 use super::quorum::Setup;
+use super::strangers::Strangers;
 use super::{ServerError, thread};
 use crate::proto::Zxid;
 use crate::store::{Epochs, LogReader, ReadOptions, RealDisk};
@@ -24,11 +25,13 @@ struct Term {
     setup: Arc<Setup>,
     over: AtomicBool,
     connections: AtomicUsize,
+    strangers: Strangers,
 }
 
 /// Leads until the term is over; returns why it is.
 pub fn lead(setup: &Arc<Setup>, epochs: Epochs) -> Result<String, ServerError> {
-    let term = Arc::new(Term { setup: setup.clone(), over: AtomicBool::new(false), connections: AtomicUsize::new(0) });
+    let (over, connections, strangers) = (AtomicBool::new(false), AtomicUsize::new(0), Strangers::default());
+    let term = Arc::new(Term { setup: setup.clone(), over, connections, strangers });
     let listeners = listen(setup)?;
     setup.pipeline.begin_leading(setup.membership(), epochs, setup.times());
     let mut threads = Vec::new();
@@ -94,13 +97,20 @@ impl Term {
             };
             if self.connections.fetch_add(1, Ordering::Relaxed) >= CONNECTIONS_MAX {
                 self.connections.fetch_sub(1, Ordering::Relaxed);
-                tracing::warn!(%peer, "too many connections to the quorum port; closed");
+                if self.strangers.may_remark(Some(peer.ip())) {
+                    tracing::warn!(%peer, "too many connections to the quorum port; closed");
+                }
                 continue;
             }
             let term = self.clone();
             let served = thread("learner".into(), move || {
-                if let Err(error) = term.serve(socket) {
-                    tracing::warn!(%peer, %error, "the connection of a learner ends");
+                let mut greeted = false;
+                match term.serve(socket, &mut greeted) {
+                    // One line for a member; of strangers in crowds not one each.
+                    Err(error) if greeted || term.strangers.may_remark(Some(peer.ip())) => {
+                        tracing::warn!(%peer, %error, "the connection of a learner ends");
+                    }
+                    _ => {}
                 }
                 term.connections.fetch_sub(1, Ordering::Relaxed);
             });
@@ -111,14 +121,16 @@ impl Term {
         }
     }
 
-    /// A learner, from its first word to its last.
-    fn serve(self: &Arc<Self>, socket: TcpStream) -> io::Result<()> {
+    /// A learner, from its first word to its last. `greeted` tells whether it said who it is and accepted the epoch.
+    fn serve(self: &Arc<Self>, socket: TcpStream, greeted: &mut bool) -> io::Result<()> {
         let pipeline = &self.setup.pipeline;
         socket.set_nonblocking(false)?;
         socket.set_nodelay(true)?;
         // How long a learner may be silent is the machine's business: it closes the link.
         socket.set_write_timeout(Some(self.setup.init))?;
         let id = self.setup.link_id();
+        let mut place = Some(self.strangers.admit(Arc::new(socket.try_clone()?)));
+        let mut packets = 0;
         let mut reader = PacketReader::new(socket.try_clone()?, self.setup.packet_max);
         let (link, outgoing) = Link::new(id, socket, self.setup.queued.clone())?;
         let setup = self.setup.clone();
@@ -129,11 +141,20 @@ impl Term {
         pipeline.opened(link.clone());
         let ended = loop {
             match reader.next_packet() {
-                Ok(Some(packet)) => pipeline.receive_from(id, packet),
+                Ok(Some(packet)) => {
+                    pipeline.receive_from(id, packet);
+                    packets += 1;
+                    // Who it is, and that it accepts the epoch: from here on it is a member.
+                    if packets == 2 {
+                        place = None;
+                        *greeted = true;
+                    }
+                }
                 Ok(None) => {}
                 Err(error) => break error,
             }
         };
+        drop(place);
         pipeline.parted(id);
         link.close();
         match ended.kind() {

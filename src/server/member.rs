@@ -457,6 +457,15 @@ impl Pipeline {
         });
     }
 
+    /// As leader: a voter looks for another (`leader.maxTimeToWaitForEpoch`).
+    pub fn deserted(&self, patience_ms: i64) {
+        self.step(|machine, now_ms, out| {
+            if let Machine::Leading(leader) = machine {
+                leader.deserted(patience_ms, now_ms, out);
+            }
+        });
+    }
+
     /// Waits so long for the end of the term; returns why it ended.
     pub fn ended(&self, patience: Duration) -> Option<String> {
         let state = self.lock();

@@ -238,6 +238,11 @@ impl Server {
                 Box::new(move || Tree::new(owners, digest)),
             );
             pipeline.set_duties(quorum::duties(dirs.clone(), election.settle()));
+            let patience_ms = i64::from(config.leader_max_time_to_wait_for_epoch_ms);
+            if patience_ms >= 0 {
+                let pipeline = pipeline.clone();
+                election.on_desertion(Box::new(move || pipeline.deserted(patience_ms)));
+            }
             quorum::start(Arc::new(setup), election)?;
         }
         start_ticking(config, pipeline.clone())?;

@@ -630,6 +630,15 @@ impl Leader {
         }
     }
 
+    /// A voter that made this server the leader looks for another: after so much time without an agreed epoch the term is
+    /// given up, for the others may have elected somebody else (`Leader.reportLookingSid`).
+    pub fn deserted(&mut self, patience_ms: i64, now_ms: i64, out: &mut Vec<Output>) {
+        let since_ms = self.phase_deadline_ms - self.times.init_ms;
+        if self.phase == Phase::Discovery && now_ms - since_ms > patience_ms {
+            self.end("a voter looks for another leader, and no epoch is agreed on".into(), out);
+        }
+    }
+
     /// Time has passed: pings, patience, and whether a quorum still follows.
     pub fn tick(&mut self, now_ms: i64, out: &mut Vec<Output>) {
         if self.ended {

@@ -253,3 +253,15 @@ fn alone_a_leader_commits_what_it_has_on_disk() {
     assert_eq!(out, [Output::Apply(Zxid(6))]);
     assert_eq!(leader.history().pending().len(), 1);
 }
+
+#[test]
+fn a_leader_without_an_epoch_gives_up_when_a_voter_looks_for_another_and_one_with_an_epoch_does_not() {
+    let mut led = Led::new(history(&[z(1, 1)]));
+    led.leader.deserted(300, 300, &mut led.out);
+    assert!(!led.take().iter().any(|output| matches!(output, Output::End(_))), "not yet");
+    led.leader.deserted(300, 301, &mut led.out);
+    assert!(led.take().iter().any(|output| matches!(output, Output::End(_))));
+    let mut led = Led::serving(history(&[z(1, 1)]), z(1, 1));
+    led.leader.deserted(300, 900, &mut led.out);
+    assert!(!led.take().iter().any(|output| matches!(output, Output::End(_))));
+}

@@ -23,7 +23,7 @@ use std::net::{Shutdown, TcpStream};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// When there is nothing to wait for.
@@ -121,6 +121,8 @@ struct Shared {
     strangers: Strangers,
     core: Mutex<quorum::Election>,
     news: Mutex<Sender<News>>,
+    /// What to do when a voter of this leader looks for another.
+    deserted: OnceLock<Box<dyn Fn() + Send + Sync>>,
     started: Instant,
     ended: AtomicBool,
 }
@@ -185,6 +187,7 @@ impl Election {
             strangers: Strangers::default(),
             core: Mutex::new(quorum::Election::new(me, Membership::new(ensemble.clone(), None), pauses)),
             news: Mutex::new(to),
+            deserted: OnceLock::new(),
             started: Instant::now(),
             ended: AtomicBool::new(false),
         });
@@ -197,6 +200,12 @@ impl Election {
     pub fn settle(&self) -> Box<dyn Fn(i64) + Send + Sync> {
         let shared = self.shared.clone();
         Box::new(move |epoch| locked(&shared.core).set_epoch(epoch))
+    }
+
+    /// What to do when a voter that made this server the leader looks for another; set once.
+    pub fn on_desertion(&self, act: Box<dyn Fn() + Send + Sync>) {
+        let set = self.shared.deserted.set(act);
+        debug_assert!(set.is_ok(), "set once");
     }
 
     /// Goes on with another configuration, and with the one proposed beside it: all connections begin anew, this server
@@ -266,6 +275,7 @@ impl Shared {
         if core.deadline_ms().is_some_and(|after| before.is_none_or(|before| after < before)) {
             self.tell(News::Sooner);
         }
+        let mut deserted = false;
         for output in out {
             match output {
                 Output::Send(peer, told) => self.send(peer, &told),
@@ -293,8 +303,13 @@ impl Shared {
                     "a member disagrees about who the members are: until the server lines are the same everywhere, \
                      the ensemble may have no leader, or two"
                 ),
-                Output::Deserted(peer) => tracing::debug!(peer, "a voter for this leader looks for another"),
+                Output::Deserted(_) => deserted = true,
             }
+        }
+        // The write path locks itself, and calls here while it does.
+        drop(core);
+        if let Some(act) = self.deserted.get().filter(|_| deserted) {
+            act();
         }
     }
 

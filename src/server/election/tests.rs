@@ -263,3 +263,24 @@ fn a_later_configuration_is_taken_up_with_its_voters_and_its_ports() {
     assert_eq!(vote_on(&mut again).config, text.as_bytes());
     assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "nobody listens on the old port");
 }
+
+#[test]
+fn a_leader_hears_of_a_voter_that_looks_for_another() {
+    let Pair { mut election, port, peer, _folder } = pair_of(2, "");
+    let (to, told) = channel();
+    let to = Mutex::new(to);
+    election.on_desertion(Box::new(move || drop(locked(&to).send(()))));
+    let (decide, decision) = channel();
+    std::thread::spawn(move || {
+        let _ = decide.send(election.elect(Zxid(7), 1));
+        std::thread::park();
+    });
+    let (mut member, _) = greeting_on(&peer);
+    let vote = vote_on(&mut member).vote;
+    member.write_all(&framed(&Notification::new(PeerState::Looking, vote, "server.1=a:1:2\nversion=0"))).unwrap();
+    assert_eq!(decision.recv_timeout(Duration::from_secs(20)), Ok(Decision::Lead));
+    assert!(told.try_recv().is_err());
+    member.write_all(&framed(&looking(vote.round + 1))).unwrap();
+    assert_eq!(told.recv_timeout(Duration::from_secs(20)), Ok(()));
+    drop(TcpStream::connect(("127.0.0.1", port)));
+}
