@@ -26,9 +26,6 @@ Environment: SERVER_JVMFLAGS, JVMFLAGS (their -D words count, the rest is for a 
              OXKEEPER_LOG_FORMAT (text, json)
 ";
 
-/// Set by a program that met a full disk, for the one that takes its place.
-const DISK_WAS_FULL: &str = "OXKEEPER_DISK_WAS_FULL";
-
 fn main() -> ExitCode {
     let environment = |name: &str| std::env::var(name).ok();
     let arguments = std::env::args().skip(1);
@@ -75,15 +72,13 @@ fn serve(words: &[String], system: &SystemProperties) -> ExitCode {
         }
     };
     config.log_notes();
-    if std::env::var_os(DISK_WAS_FULL).is_some() {
+    if std::env::var_os(oxkeeper::server::DISK_WAS_FULL).is_some() {
         wait_for_space(&config);
     }
     match Server::start(&config).and_then(run) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            if error.is_disk_full() {
-                start_over(&error);
-            }
+            oxkeeper::server::start_over(&error);
             tracing::error!(%error, "the server ends");
             complain(&error.to_string());
             ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1))
@@ -119,20 +114,6 @@ async fn signal() -> std::io::Result<u8> {
         _ = interrupt.recv() => Ok(130),
         _ = hangup.recv() => Ok(129),
     }
-}
-
-/// A full disk heals: this program starts over in the same process, which ends all connections and gives up what memory
-/// holds beyond the disk, and then waits for space.
-fn start_over(error: &ServerError) {
-    use std::os::unix::process::CommandExt;
-    let Ok(program) = std::env::current_exe() else { return };
-    tracing::error!(
-        %error,
-        wanted_bytes = oxkeeper::server::SPACE_TO_RESTART,
-        "the disk is full: no client is served; the server starts again by itself once there is space"
-    );
-    let error = std::process::Command::new(program).args(std::env::args_os().skip(1)).env(DISK_WAS_FULL, "1").exec();
-    tracing::error!(%error, "cannot start again");
 }
 
 fn wait_for_space(config: &Config) {

@@ -165,12 +165,6 @@ class Campaign:
             member.disk.fill()
             self.last(1, 5)
             member.disk.free()
-            # Without room for its log a member waits; without room for an epoch, in an election, it ends.
-            if member.ended() is not None:
-                if "the disk is full" not in member.said():
-                    self.violation("ALIVE", f"member {n} ended by itself with {member.ended()}:\n{member.said(15)}")
-                self.counts["ended without room"] += 1
-                member.start()
 
     def fault_power(self):
         victims = self.ours(self.target() if self.random.random() < 0.7 else self.members)

@@ -3,6 +3,7 @@
 
 mod election;
 mod gate;
+mod give_up;
 mod leader;
 mod learner;
 mod limits;
@@ -21,6 +22,8 @@ mod words;
 
 #[cfg(test)]
 mod promises;
+
+pub use give_up::{DISK_WAS_FULL, start_over};
 
 use crate::auth::Policy;
 use crate::clock::Clock;

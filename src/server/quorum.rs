@@ -1,6 +1,7 @@
 //! A member of an ensemble: election, then leading or following, then election again, until the process ends. Each term
 //! begins with the log written out and the tree at its end, so that the vote speaks of what is on disk.
 
+use super::give_up::give_up;
 use super::leader;
 use super::learner::{self, Ended};
 use super::member::{Duties, Role};
@@ -177,7 +178,7 @@ pub fn duties(dirs: Dirs, settled: Box<dyn Fn(i64) + Send + Sync>) -> Duties {
     let write_epoch = move |which, epoch| {
         if let Err(error) = store::write_epoch(&RealDisk, &dirs, which, epoch) {
             tracing::error!(%error, "the epoch cannot be written: this member cannot go on");
-            std::process::exit(error.exit_code());
+            give_up(&error.into());
         }
     };
     Duties { write_epoch: Box::new(write_epoch), settled }
@@ -189,7 +190,7 @@ pub fn start(setup: Arc<Setup>, mut electing: Box<dyn Electing>) -> Result<(), S
         loop {
             if let Err(error) = term(&setup, &mut *electing) {
                 tracing::error!(%error, "this member cannot go on");
-                std::process::exit(error.exit_code());
+                give_up(&error);
             }
         }
     })
