@@ -9,18 +9,22 @@ use crate::reactor::{Number, Reactor, Settings, Turn};
 use hashbrown::HashMap;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, Read};
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Poll, Waker};
 use std::time::Duration;
+use tokio::io::Interest;
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio::task::{LocalSet, spawn_local};
 
 /// Bytes read from a socket at once.
 const READ_MAX: usize = 64 << 10;
+/// Requests for the engine that gather, while other sockets are read, before they are submitted at the latest.
+const SUBMISSIONS_MAX: usize = 256;
 /// Output capacity that a connection keeps between replies.
 const OUTPUT_KEEP: usize = 512;
 /// Pause after a failed accept: there are no file descriptors, most likely.
@@ -55,6 +59,8 @@ struct Shell {
     reactor: RefCell<Reactor>,
     slots: RefCell<HashMap<Number, Rc<Slot>>>,
     turn: RefCell<Turn>,
+    /// Wakes [`Shell::submit_gathered`].
+    gathered: Notify,
     buffer: RefCell<Box<[u8]>>,
 }
 
@@ -74,10 +80,12 @@ pub fn run(
         reactor: RefCell::new(Reactor::new(id as u16, settings)),
         slots: RefCell::new(HashMap::new()),
         turn: RefCell::new(Turn::default()),
+        gathered: Notify::new(),
         buffer: RefCell::new(vec![0; READ_MAX].into_boxed_slice()),
     });
     LocalSet::new().block_on(&runtime, async move {
         spawn_local(shell.clone().sweep());
+        spawn_local(shell.clone().submit_gathered());
         if let Some(listener) = listener {
             match listener.set_nonblocking(true).and_then(|()| tokio::net::TcpListener::from_std(listener)) {
                 Ok(listener) => drop(spawn_local(shell.clone().accept(listener))),
@@ -197,8 +205,10 @@ impl Shell {
                 mailbox.set_watching(!reactor.watches().is_empty());
             });
         }
-        if !turn.submissions.is_empty() {
+        if turn.submissions.len() >= SUBMISSIONS_MAX {
             pipeline.submit(&mut turn.submissions);
+        } else if !turn.submissions.is_empty() {
+            self.gathered.notify_one();
         }
         for (number, word, argument) in turn.words.drain(..) {
             spawn_local(self.clone().answer_word(number, word, argument));
@@ -216,6 +226,18 @@ impl Shell {
             self.close(number);
         }
         self.turn.replace(turn);
+    }
+
+    /// Submits what the turns want of the engine. Its turn comes after the sockets that are readable by now: what they
+    /// bring is synced as one group, and the log thread is woken once.
+    async fn submit_gathered(self: Rc<Self>) {
+        loop {
+            self.gathered.notified().await;
+            let mut turn = self.turn.borrow_mut();
+            if !turn.submissions.is_empty() {
+                self.shared.pipeline.submit(&mut turn.submissions);
+            }
+        }
     }
 
     /// Gives the socket what it takes.
@@ -301,7 +323,7 @@ impl Shell {
                 Ready::Resume => self.turn(Some((number, &[]))),
                 Ready::Read => {
                     let mut buffer = self.buffer.take();
-                    let end = match slot.stream.try_read(&mut buffer) {
+                    let end = match read(&slot.stream, &mut buffer) {
                         Ok(0) => true,
                         Ok(count) => {
                             self.turn(Some((number, &buffer[..count])));
@@ -335,6 +357,20 @@ impl Shell {
             self.flush(number, &slot);
         }
         self.close(number);
+    }
+}
+
+/// What the socket has, up to the size of the buffer. Where that is less, the socket is empty, and is not asked again
+/// before it says so.
+fn read(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut count = 0;
+    let tried = stream.try_io(Interest::READABLE, || {
+        count = (&*socket2::SockRef::from(stream)).read(buffer)?;
+        if (1..buffer.len()).contains(&count) { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+    });
+    match tried {
+        Err(_) if count > 0 => Ok(count),
+        tried => tried.map(|()| count),
     }
 }
 
