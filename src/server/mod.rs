@@ -37,6 +37,7 @@ use crate::store::{self, Compression, Dirs, FolderLock, Fresh, LogOptions, LogWr
 use crate::throttle::{ConnectionThrottle, ConnectionThrottleSettings, LargeRequests, RequestThrottle, SessionWeights};
 use crate::tree::{OwnerRules, Tree};
 use limits::Connections;
+use log_thread::Log;
 use measures::Measures;
 use pipeline::Pipeline;
 use reactor_thread::ReactorShared;
@@ -89,7 +90,7 @@ impl ServerError {
 pub struct Server {
     pipeline: Arc<Pipeline>,
     address: SocketAddr,
-    log: std::thread::JoinHandle<Result<(), StoreError>>,
+    log_thread: std::thread::JoinHandle<Result<(), StoreError>>,
     /// Keeps other servers and tools away from the folders.
     _lock: FolderLock,
 }
@@ -189,9 +190,12 @@ impl Server {
         let (taking, digest) = (snapshotter.clone(), config.digest_enabled);
         let listener = listen(config)?;
         let address = listener.local_addr().map_err(|error| ServerError::System { what: "address", error })?;
-        let log = start_log(config, &pipeline, &dirs, &measures, &snapshotter)?;
+        let log = Arc::new(open_log(config, &pipeline, &dirs, &measures, &snapshotter));
+        let writing = log.clone();
+        let log_thread = thread("log".into(), move || writing.run())?;
         let shared = Arc::new(ReactorShared {
             pipeline: pipeline.clone(),
+            log,
             limits: Connections::new(
                 usize::try_from(config.max_client_cnxns).unwrap_or(0),
                 usize::try_from(config.max_cnxns).unwrap_or(0),
@@ -258,7 +262,7 @@ impl Server {
             ms = started.elapsed().as_millis() as u64,
             "ready"
         );
-        Ok(Server { pipeline, address, log, _lock: lock })
+        Ok(Server { pipeline, address, log_thread, _lock: lock })
     }
 
     /// Where clients connect.
@@ -274,7 +278,7 @@ impl Server {
 
     /// Waits until the log ends, by [`Pipeline::close`] or by a failure.
     pub fn wait(self) -> Result<(), ServerError> {
-        match self.log.join() {
+        match self.log_thread.join() {
             Ok(result) => Ok(result?),
             Err(_) => std::process::abort(),
         }
@@ -415,13 +419,13 @@ fn listen(config: &Config) -> Result<TcpListener, ServerError> {
         .map_err(|error| ServerError::Listen { address, error })
 }
 
-fn start_log(
+fn open_log(
     config: &Config,
     pipeline: &Arc<Pipeline>,
     dirs: &Dirs,
     measures: &Arc<Measures>,
     snapshotter: &Arc<Snapshotter>,
-) -> Result<std::thread::JoinHandle<Result<(), StoreError>>, ServerError> {
+) -> Log {
     let kilobytes = |kb: i64| u64::try_from(kb).ok().filter(|kb| *kb > 0).map(|kb| kb.saturating_mul(1024));
     let options = LogOptions {
         preallocate: kilobytes(config.prealloc_size_kb).unwrap_or(0),
@@ -430,10 +434,9 @@ fn start_log(
         sync_warning: Duration::from_millis(u64::try_from(config.fsync_warning_threshold_ms).unwrap_or(0)),
         ..LogOptions::default()
     };
-    let log = LogWriter::new(&RealDisk, dirs, options);
-    let (pipeline, measures, snapshotter) = (pipeline.clone(), measures.clone(), snapshotter.clone());
+    let writer = LogWriter::new(&RealDisk, dirs, options);
     let (count, size_kb) = (u64::try_from(config.snap_count).unwrap_or(2), config.snap_size_limit_kb);
-    thread("log".into(), move || log_thread::run(&pipeline, log, &measures, &snapshotter, count, size_kb))
+    Log::new(pipeline.clone(), measures.clone(), snapshotter.clone(), writer, count, size_kb)
 }
 
 /// Expires sessions at each tick, and looks for containers and TTL nodes that are done.

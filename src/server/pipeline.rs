@@ -3,9 +3,11 @@
 //! thread that commits. Taking turns at a lock costs a write two hand-overs between threads; a thread of its own for the
 //! engine would cost four.
 //!
-//! Locks are taken in this order: pipeline, gate, mailbox.
+//! Locks are taken in this order: log, pipeline, gate, mailbox. Who holds the pipeline may still try for the log, but not
+//! wait for it.
 
 use super::gate::Gate;
+use super::log_thread::Log;
 use super::mailbox::Mailbox;
 use super::member::{Duties, Machine, Member, Role};
 use crate::auth::Policy;
@@ -66,7 +68,7 @@ pub(super) struct State {
     /// The tree's digest at every so many transactions, for `hash`.
     digests: VecDeque<(Zxid, i64)>,
     /// The log thread sleeps until it is told of records.
-    log_sleeps: bool,
+    pub(super) log_sleeps: bool,
     pub(super) closed: bool,
     /// What this server is to its ensemble.
     pub(super) member: Member,
@@ -166,8 +168,9 @@ impl Pipeline {
         look(&mut self.lock().engine)
     }
 
-    /// Takes what a turn of a reactor wants. Afterwards everything has a zxid, or its refusal is on the way.
-    pub fn submit(&self, submissions: &mut Vec<Submission>) {
+    /// Takes what turns of a reactor want. Afterwards everything has a zxid, or its refusal is on the way. With a log,
+    /// the caller has time to write a lone record itself; it is committed then.
+    pub fn submit(&self, submissions: &mut Vec<Submission>, log: Option<&Log>) {
         let (now_ms, time_ms) = (self.clock.now_ms(), self.clock.wall_ms());
         let mut replies: Vec<(u16, Item)> = Vec::new();
         let mut state = self.lock();
@@ -272,8 +275,18 @@ impl Pipeline {
             self.mailboxes[usize::from(reactor)].deliver(Delivery { items: vec![item], bytes: Vec::new() });
             wakes.reactor(usize::from(reactor));
         }
+        // The log thread sleeps, and whoever comes now wakes it: what it then takes is written behind this record.
+        let lone = wakes.log && state.to_log.len() == 1 && state.member.role == Role::Alone;
+        let own = log.filter(|_| lone).and_then(|log| Some((log, log.hold_if_quick()?)));
+        let batch = own.map(|(log, held)| {
+            (wakes.log, state.log_sleeps) = (false, true);
+            (log, held, std::mem::take(&mut state.to_log))
+        });
         drop(state);
         self.wake(&wakes);
+        if let Some((log, held, batch)) = batch {
+            log.write_held(held, &batch);
+        }
     }
 
     pub(super) fn wake(&self, wakes: &Wakes) {

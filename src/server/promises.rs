@@ -85,7 +85,7 @@ impl World {
             }
             self.pipeline.mailboxes[id].set_watching(!reactor.watches().is_empty());
         });
-        self.pipeline.submit(&mut turn.submissions);
+        self.pipeline.submit(&mut turn.submissions, None);
         self.closed.extend(turn.close.drain(..).map(|number| (id, number)));
     }
 

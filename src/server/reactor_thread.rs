@@ -3,6 +3,7 @@
 //! so that an idle connection owns none.
 
 use super::limits::Connections;
+use super::log_thread::Log;
 use super::pipeline::Pipeline;
 use super::words::Words;
 use crate::reactor::{Number, Reactor, Settings, Turn};
@@ -25,6 +26,8 @@ use tokio::task::{LocalSet, spawn_local};
 const READ_MAX: usize = 64 << 10;
 /// Requests for the engine that gather, while other sockets are read, before they are submitted at the latest.
 const SUBMISSIONS_MAX: usize = 256;
+/// A client that has been the only one for so long is taken to be alone: its reactor may wait for the disk.
+const LONE_MS: i64 = 100;
 /// Output capacity that a connection keeps between replies.
 const OUTPUT_KEEP: usize = 512;
 /// Pause after a failed accept: there are no file descriptors, most likely.
@@ -36,6 +39,8 @@ const LINGER: Duration = Duration::from_secs(5);
 pub struct ReactorShared {
     /// The write path.
     pub pipeline: Arc<Pipeline>,
+    /// Where writes end up.
+    pub log: Arc<Log>,
     /// Limits of connections.
     pub limits: Connections,
     /// Four-letter words.
@@ -61,6 +66,8 @@ struct Shell {
     turn: RefCell<Turn>,
     /// Wakes [`Shell::submit_gathered`].
     gathered: Notify,
+    /// The connection that sent something last, and since when it has been the only one, ms.
+    talker: Cell<(Number, i64)>,
     buffer: RefCell<Box<[u8]>>,
 }
 
@@ -81,6 +88,7 @@ pub fn run(
         slots: RefCell::new(HashMap::new()),
         turn: RefCell::new(Turn::default()),
         gathered: Notify::new(),
+        talker: Cell::new((0, 0)),
         buffer: RefCell::new(vec![0; READ_MAX].into_boxed_slice()),
     });
     LocalSet::new().block_on(&runtime, async move {
@@ -193,6 +201,9 @@ impl Shell {
         let mailbox = &pipeline.mailboxes[self.id];
         let mut turn = self.turn.take();
         let (now_ms, load) = (pipeline.clock.now_ms(), pipeline.outstanding());
+        if let Some((number, _)) = input.filter(|(number, _)| *number != self.talker.get().0) {
+            self.talker.set((number, now_ms));
+        }
         {
             let mut reactor = self.reactor.borrow_mut();
             pipeline.gate.read(|tree| {
@@ -206,7 +217,7 @@ impl Shell {
             });
         }
         if turn.submissions.len() >= SUBMISSIONS_MAX {
-            pipeline.submit(&mut turn.submissions);
+            pipeline.submit(&mut turn.submissions, None);
         } else if !turn.submissions.is_empty() {
             self.gathered.notify_one();
         }
@@ -235,7 +246,8 @@ impl Shell {
             self.gathered.notified().await;
             let mut turn = self.turn.borrow_mut();
             if !turn.submissions.is_empty() {
-                self.shared.pipeline.submit(&mut turn.submissions);
+                let lone = self.shared.pipeline.clock.now_ms() - self.talker.get().1 >= LONE_MS;
+                self.shared.pipeline.submit(&mut turn.submissions, lone.then_some(&*self.shared.log));
             }
         }
     }
