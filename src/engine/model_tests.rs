@@ -262,11 +262,12 @@ fn a_fuzzy_snapshot_and_the_log_are_the_state() {
         let mut writer = SnapshotWriter::begin(&disk, &dirs, zxid, Compression::None, &sessions, lists).unwrap();
         let (mut walk, mut more) = (Walk::default(), true);
         while more {
-            let mut nodes = Vec::new();
-            more = walk.chunk(&live.tree, 1, |path, node| {
-                encode_node(&mut nodes, path, node.data(), node.acl().key(), &node.stat);
-            });
-            writer.nodes(&nodes).unwrap();
+            let encode = |out: &mut Vec<u8>| {
+                walk.chunk(&live.tree, 1, |path, node| {
+                    encode_node(out, path, node.data(), node.acl().key(), &node.stat);
+                })
+            };
+            more = writer.nodes(encode).unwrap();
             advance(&mut live, random.random_range(0..4));
         }
         let (last, tree_digest) = (live.tree.zxid(), live.tree.digest().cast_signed());

@@ -119,16 +119,16 @@ impl Snapshotter {
         let lists = acls.iter().map(|(key, list)| (*key, &**list));
         let mut writer =
             SnapshotWriter::begin(&RealDisk, &self.dirs, zxid, self.options.compression, &sessions, lists)?;
-        let (mut walk, mut encoded, mut more, mut nodes) = (Walk::default(), Vec::new(), true, 0u64);
+        let (mut walk, mut more, mut nodes) = (Walk::default(), true, 0u64);
         while more {
-            encoded.clear();
-            more = gate.read(|tree| {
-                walk.chunk(tree, CHUNK, |path, node| {
-                    nodes += 1;
-                    encode_node(&mut encoded, path, node.data(), node.acl().key(), &node.stat);
+            more = writer.nodes(|out| {
+                gate.read(|tree| {
+                    walk.chunk(tree, CHUNK, |path, node| {
+                        nodes += 1;
+                        encode_node(out, path, node.data(), node.acl().key(), &node.stat);
+                    })
                 })
-            });
-            writer.nodes(&encoded)?;
+            })?;
         }
         let (last, tree_digest) = gate.read(|tree| (tree.zxid(), tree.digest() as i64));
         let digest =

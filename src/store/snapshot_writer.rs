@@ -19,7 +19,7 @@ use crate::proto::records::StatPersisted;
 use crate::proto::txn::TxnDigest;
 
 /// Encoded bytes that are gathered before they are summed and written.
-const BUFFER: usize = 1 << 20;
+const BUFFER: usize = 256 << 10;
 /// The file is synced each time so many bytes were written: one sync of a large file at the end would hold up the syncs
 /// of the log for seconds.
 const SYNC_EVERY: u64 = 8 << 20;
@@ -108,10 +108,11 @@ impl<D: Disk> SnapshotWriter<D> {
         self.flush_full()
     }
 
-    /// Appends nodes that [`encode_node`] has encoded.
-    pub fn nodes(&mut self, encoded: &[u8]) -> Result<(), StoreError> {
-        self.buffer.extend_from_slice(encoded);
-        self.flush_full()
+    /// Appends nodes that `encode` encodes with [`encode_node`]; only afterwards is something written.
+    pub fn nodes<R>(&mut self, encode: impl FnOnce(&mut Vec<u8>) -> R) -> Result<R, StoreError> {
+        let result = encode(&mut self.buffer);
+        self.flush_full()?;
+        Ok(result)
     }
 
     /// Ends the nodes, adds the sections that are switched on, and gives the file its name.
