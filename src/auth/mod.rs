@@ -306,7 +306,7 @@ impl Policy {
     pub fn admits(&self, ids: &[Id]) -> bool {
         match &self.enforced_schemes {
             None => true,
-            Some(schemes) => ids.iter().any(|id| schemes.contains(&id.scheme)),
+            Some(schemes) => ids.iter().any(|id| schemes.iter().any(|scheme| *scheme == id.scheme)),
         }
     }
 
@@ -376,6 +376,9 @@ impl Expansion<'_> {
 /// The entries that differ from all before them. Java compares each with those it has kept, field by field, before it judges
 /// any, and falls over the null it meets there.
 fn without_duplicates<'s, 'a>(sent: &'s [AclEntry<'a>]) -> Result<Vec<&'s AclEntry<'a>>, ErrorCode> {
+    if sent.len() == 1 {
+        return Ok(vec![&sent[0]]);
+    }
     let mut kept = Vec::with_capacity(sent.len());
     let (mut seen, mut compared) = (HashSet::with_capacity(sent.len()), HashSet::with_capacity(sent.len()));
     for entry in sent {

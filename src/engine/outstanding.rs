@@ -6,6 +6,7 @@ use crate::proto::acl::Acl;
 use crate::proto::records::StatPersisted;
 use crate::tree::{AclId, Tree};
 use hashbrown::HashMap;
+use hashbrown::hash_map::{Entry, EntryRef};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -60,8 +61,15 @@ impl Outstanding {
     }
 
     pub(super) fn put(&mut self, zxid: Zxid, path: &str, node: Option<NodeView>) {
-        let path: Arc<str> = if path == "/" { "".into() } else { path.into() };
-        let before = self.by_path.insert(path.clone(), Record { zxid, node });
+        let path = if path == "/" { "" } else { path };
+        let record = Record { zxid, node };
+        let (path, before) = match self.by_path.entry_ref(path) {
+            EntryRef::Occupied(mut entry) => {
+                let before = entry.insert(record);
+                (entry.key().clone(), Some(before))
+            }
+            EntryRef::Vacant(entry) => (entry.insert_entry(record).key().clone(), None),
+        };
         if let Some(undo) = &mut self.undo {
             undo.push((path.clone(), before));
         }
@@ -91,8 +99,10 @@ impl Outstanding {
 
     pub(super) fn applied(&mut self, zxid: Zxid) {
         while let Some((_, path)) = self.in_order.pop_front_if(|(of, _)| *of <= zxid) {
-            if self.by_path.get(&path).is_some_and(|record| record.zxid <= zxid) {
-                self.by_path.remove(&path);
+            if let Entry::Occupied(entry) = self.by_path.entry(path)
+                && entry.get().zxid <= zxid
+            {
+                entry.remove();
             }
         }
     }

@@ -2,6 +2,7 @@
 //! What an identity is and how it is proven belongs to the auth room.
 
 use crate::jute::{Decode, DecodeError, Encode, Reader, put_text};
+use compact_str::CompactString;
 
 /// Permission to read data and list children.
 pub const READ: i32 = 1;
@@ -20,14 +21,14 @@ pub const ALL: i32 = 31;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Id {
     /// Which provider understands the id: `world`, `digest`, `ip`, ...
-    pub scheme: String,
+    pub scheme: CompactString,
     /// The id in that scheme.
-    pub id: String,
+    pub id: CompactString,
 }
 
 impl Id {
     /// Names an identity.
-    pub fn new(scheme: impl Into<String>, id: impl Into<String>) -> Self {
+    pub fn new(scheme: impl Into<CompactString>, id: impl Into<CompactString>) -> Self {
         Id { scheme: scheme.into(), id: id.into() }
     }
 }
@@ -65,8 +66,8 @@ impl Encode for Acl {
 impl<'a> Decode<'a> for Acl {
     fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let perms = reader.int()?;
-        let scheme = reader.text()?.unwrap_or_default().into_owned();
-        let id = reader.text()?.unwrap_or_default().into_owned();
+        let scheme = reader.text()?.unwrap_or_default().into();
+        let id = reader.text()?.unwrap_or_default().into();
         Ok(Acl { perms, id: Id { scheme, id } })
     }
 }

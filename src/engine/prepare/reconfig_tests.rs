@@ -94,7 +94,7 @@ fn asked<'a>(body: &'a [u8], identities: &'a [Id]) -> Request<'a> {
 }
 
 fn admin() -> Vec<Id> {
-    vec![Id { scheme: "super".into(), id: String::new() }]
+    vec![Id::new("super", "")]
 }
 
 /// The error, or the text of the new configuration.

@@ -1,6 +1,6 @@
 //! setData, setACL, and check, which sets nothing and stands only inside a multi.
 
-use super::{AclOf, Engine, Refusal, Txnal, next_version};
+use super::{AclOf, Engine, NodeView, Refusal, Txnal, next_version};
 use crate::proto::records::{PathVersionRequest, SetAclRequest, SetDataRequest};
 use crate::proto::txn::Txn;
 use crate::proto::{ErrorCode, OpCode, acl, path};
@@ -13,8 +13,7 @@ impl Engine {
         out: &mut Vec<u8>,
     ) -> Result<(), Refusal> {
         self.alive(&at.request)?;
-        let full = valid(request.path.as_deref())?;
-        let node = self.node(at, full)?;
+        let (full, node) = self.existing(at, request.path.as_deref())?;
         self.permit(at, &node, acl::WRITE)?;
         let data_len = request.data.map_or(0, <[u8]>::len);
         self.within_quota(at, full, 0, data_len as i64 - node.data_len as i64)?;
@@ -57,12 +56,22 @@ impl Engine {
         out: &mut Vec<u8>,
     ) -> Result<(), Refusal> {
         self.alive(&at.request)?;
-        let full = valid(request.path.as_deref())?;
-        let node = self.node(at, full)?;
+        let (full, node) = self.existing(at, request.path.as_deref())?;
         self.permit(at, &node, acl::READ)?;
         let version = next_version(node.stat.version, request.version)?;
         Txn::Check { path: Some(full.into()), version }.encode(OpCode::CHECK, out);
         Ok(())
+    }
+}
+
+impl Engine {
+    /// A node and its path. One that is there has a valid path, but for the root, which an empty one finds, too.
+    fn existing<'p>(&self, at: &Txnal<'_>, path: Option<&'p str>) -> Result<(&'p str, NodeView), Refusal> {
+        let full = path.filter(|full| !full.is_empty()).ok_or(ErrorCode::BAD_ARGUMENTS)?;
+        match self.node(at, full) {
+            Ok(node) => Ok((full, node)),
+            Err(missing) => valid(path).and(Err(missing)),
+        }
     }
 }
 
