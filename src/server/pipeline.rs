@@ -36,6 +36,9 @@ pub const REACTORS_MAX: usize = 64;
 /// Transactions applied in one exclusive visit of the tree.
 const APPLY_BATCH: usize = 64;
 
+/// Bytes of a record beside those of its request: header, digest, counter.
+const RECORD_FRAME: usize = 64;
+
 /// A digest is kept every so many transactions (`DataTree.DIGEST_LOG_INTERVAL`).
 const DIGEST_INTERVAL: i64 = 128;
 /// And so many of them at most (`DataTree.DIGEST_LOG_LIMIT`).
@@ -188,7 +191,7 @@ impl Pipeline {
                 return;
             }
         }
-        let mut batch = Batch::default();
+        let mut batch = Batch::with_room_for(submissions);
         self.gate.read(|tree| {
             for Submission { connection, what } in submissions.drain(..) {
                 let kind = match &what {
@@ -279,7 +282,7 @@ impl Pipeline {
         let lone = wakes.log && state.to_log.len() == 1 && state.member.role == Role::Alone;
         let own = log.filter(|_| lone).and_then(|log| Some((log, log.hold_if_quick()?)));
         let batch = own.map(|(log, held)| {
-            (wakes.log, state.log_sleeps) = (false, true);
+            (wakes.log, state.log_sleeps, state.to_log_bytes) = (false, true, 0);
             (log, held, std::mem::take(&mut state.to_log))
         });
         drop(state);
@@ -416,6 +419,7 @@ impl Pipeline {
 
     /// Applies in zxid order, a batch in each exclusive visit, and tells the reactors before anybody can read the new state.
     pub(super) fn apply(&self, state: &mut State, committed: Zxid, wakes: &mut Wakes) {
+        let mut reply = Vec::new();
         while state.in_flight.front().is_some_and(|first| first.zxid <= committed) {
             let mut deliveries: Vec<Delivery> = self.mailboxes.iter().map(|_| Delivery::default()).collect();
             self.gate.write(|tree| {
@@ -423,7 +427,8 @@ impl Pipeline {
                     let Some(write) = state.in_flight.pop_front_if(|write| write.zxid <= committed) else { break };
                     let write = state.member.adopt(write);
                     let (zxid, logged) = (write.zxid, !write.record.is_empty());
-                    self.finish(tree, &mut state.engine, write, &mut deliveries);
+                    reply.clear();
+                    self.finish(tree, &mut state.engine, write, &mut reply, &mut deliveries);
                     if logged && zxid.0 % DIGEST_INTERVAL == 0 && tree.digest_enabled() {
                         state.digests.push_back((zxid, tree.digest() as i64));
                         if state.digests.len() > DIGESTS_MAX {
@@ -442,14 +447,21 @@ impl Pipeline {
         self.count(state);
     }
 
-    fn finish(&self, tree: &mut Tree, engine: &mut Engine, write: InFlight, deliveries: &mut [Delivery]) {
+    /// Applies a write and tells the reactors; `reply` is empty room for its reply.
+    fn finish(
+        &self,
+        tree: &mut Tree,
+        engine: &mut Engine,
+        write: InFlight,
+        reply: &mut Vec<u8>,
+        deliveries: &mut [Delivery],
+    ) {
         // ORDER-2: reads that were sent before this write see the state before it.
         if let Some(connection) = write.connection {
             let delivery = &mut deliveries[usize::from(connection.reactor)];
             write.reads.iter().for_each(|read| self.read_ahead(tree, &write, connection, read, delivery));
         }
         let mut changes = self.mailboxes.iter().any(Mailbox::is_watching).then(Vec::new);
-        let mut reply = Vec::new();
         if write.op == OpCode::SYNC {
             let request = ReadRequest {
                 xid: write.xid,
@@ -459,17 +471,17 @@ impl Pipeline {
                 identities: &write.identities,
                 field_max: self.field_max,
             };
-            execute(tree, &self.policy, &request, &mut Listings::default(), &mut reply, &mut Vec::new());
+            execute(tree, &self.policy, &request, &mut Listings::default(), reply, &mut Vec::new());
         } else if write.record.is_empty() {
             let refused = Outcome::Failed(ErrorCode::MARSHALLING_ERROR);
-            put_write_reply(&mut reply, write.xid, tree.zxid(), write.op, &refused);
+            put_write_reply(reply, write.xid, tree.zxid(), write.op, &refused);
         } else {
             let record = TxnRecord::decode(&write.record).expect("prepare encoded this record");
             if let Txn::CreateSession { timeout_ms } = record.txn {
                 engine.sessions.track(write.session, timeout_ms, self.clock.now_ms());
             }
             let outcome = tree.apply(&record.header, &record.txn, changes.as_mut());
-            put_write_reply(&mut reply, write.xid, write.zxid, write.op, &outcome);
+            put_write_reply(reply, write.xid, write.zxid, write.op, &outcome);
         }
         engine.applied(write.zxid);
         for change in changes.into_iter().flatten() {
@@ -493,7 +505,7 @@ impl Pipeline {
                 }
                 None => {
                     let start = delivery.bytes.len();
-                    delivery.bytes.extend_from_slice(&reply);
+                    delivery.bytes.extend_from_slice(reply);
                     let bytes = start..delivery.bytes.len();
                     let close = write.op == OpCode::CLOSE_SESSION;
                     delivery.items.push(Item::Written { number, bytes, xid: write.xid, zxid: tree.zxid(), close });
@@ -550,6 +562,16 @@ pub(super) struct Batch {
 }
 
 impl Batch {
+    /// Room for what requests of this size become, as a rule.
+    fn with_room_for(submissions: &[Submission]) -> Self {
+        let size = |submission: &Submission| match &submission.what {
+            Wanted::Write { body, .. } => body.len() + RECORD_FRAME,
+            _ => RECORD_FRAME,
+        };
+        let records = Vec::with_capacity(submissions.iter().map(size).sum());
+        Batch { records, writes: Vec::with_capacity(submissions.len()) }
+    }
+
     #[allow(clippy::too_many_arguments)]
     pub(super) fn prepare(
         &mut self,

@@ -285,10 +285,10 @@ impl Shell {
     async fn serve(self: Rc<Self>, stream: TcpStream, peer: SocketAddr) {
         let _admitted = self.shared.limits.guard(peer.ip());
         let mailbox = &self.shared.pipeline.mailboxes[self.id];
-        // A socket that takes no option is closing already, and is seen to be when it is read.
-        let _ = stream.set_nodelay(true);
-        if self.shared.keep_alive {
-            let _ = socket2::SockRef::from(&stream).set_keepalive(true);
+        if !cfg!(target_os = "linux") {
+            // A socket that takes no option is closing already, and is seen to be when it is read.
+            let _ = stream.set_nodelay(true);
+            let _ = socket2::SockRef::from(&stream).set_keepalive(self.shared.keep_alive);
         }
         let number = self.reactor.borrow_mut().open(peer, self.shared.pipeline.clock.now_ms());
         let slot =

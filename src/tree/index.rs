@@ -1,5 +1,6 @@
-//! Path to node: a table of bare ids, keyed by the hash of the whole path. Paths are not stored twice: equality walks
-//! up the parents and compares names from the end. Split into parts so that growing one stops nobody for long.
+//! Path to node: a table of hashes of whole paths, each with its node's id. Paths are not stored twice: equality walks
+//! up the parents and compares names from the end. The hash beside the id keeps a growing table and a search from
+//! looking at nodes for nothing. Split into parts so that growing one stops nobody for long.
 
 use super::node::{NodeId, Pages};
 use foldhash::fast::{FixedState, RandomState};
@@ -9,8 +10,14 @@ use std::hash::BuildHasher;
 const PARTS: usize = 256;
 
 #[derive(Debug)]
+struct Entry {
+    hash: u32,
+    id: NodeId,
+}
+
+#[derive(Debug)]
 pub(super) struct Index {
-    parts: Vec<HashTable<NodeId>>,
+    parts: Vec<HashTable<Entry>>,
     seed: FixedState,
 }
 
@@ -27,21 +34,16 @@ impl Index {
     }
 
     pub(super) fn find(&self, pages: &Pages, path: &str, hash: u32) -> Option<NodeId> {
-        let same = |id: &NodeId| {
-            let node = pages.get(*id);
-            node.hash == hash && is_path(pages, *id, path)
-        };
-        self.parts[part(hash)].find(spread(hash), same).copied()
+        let same = |entry: &Entry| entry.hash == hash && is_path(pages, entry.id, path);
+        self.parts[part(hash)].find(spread(hash), same).map(|entry| entry.id)
     }
 
-    pub(super) fn insert(&mut self, pages: &Pages, id: NodeId) {
-        let hash = pages.get(id).hash;
-        self.parts[part(hash)].insert_unique(spread(hash), id, |other| spread(pages.get(*other).hash));
+    pub(super) fn insert(&mut self, hash: u32, id: NodeId) {
+        self.parts[part(hash)].insert_unique(spread(hash), Entry { hash, id }, |other| spread(other.hash));
     }
 
-    pub(super) fn remove(&mut self, pages: &Pages, id: NodeId) {
-        let hash = pages.get(id).hash;
-        match self.parts[part(hash)].find_entry(spread(hash), |other| *other == id) {
+    pub(super) fn remove(&mut self, hash: u32, id: NodeId) {
+        match self.parts[part(hash)].find_entry(spread(hash), |other| other.id == id) {
             Ok(entry) => drop(entry.remove()),
             Err(_) => panic!("node {id:?} is not in the index"),
         }

@@ -302,14 +302,12 @@ impl Tree {
             parent: NodeId::NONE,
             slot: 0,
             acl,
-            hash: self.index.hash(""),
             content_crc: digest::content_crc("", data),
-            live: true,
         };
         self.data_size += node.data_len() as u64;
         let id = self.pages.insert(node);
         assert_eq!(id, NodeId::ROOT, "the root is the first node");
-        self.index.insert(&self.pages, id);
+        self.index.insert(self.index.hash(""), id);
         self.add_digest("", id);
     }
 
@@ -333,14 +331,12 @@ impl Tree {
             parent,
             slot,
             acl,
-            hash: self.index.hash(path),
             content_crc: if self.digest_enabled { digest::content_crc(path, data) } else { 0 },
-            live: true,
         };
         self.data_size += (path.len() + node.data_len()) as u64;
         let id = self.pages.insert(node);
         self.pages.get_mut(parent).children.as_mut().expect("made above").push(id);
-        self.index.insert(&self.pages, id);
+        self.index.insert(self.index.hash(path), id);
         self.add_digest(path, id);
         match self.rules.owner(stat.ephemeral_owner) {
             Owner::Nobody => {}
@@ -368,7 +364,7 @@ impl Tree {
 
     fn remove_leaf(&mut self, id: NodeId, path: &str) {
         self.sub_digest(path, id);
-        self.index.remove(&self.pages, id);
+        self.index.remove(self.index.hash(path), id);
         let node = self.pages.get(id);
         let (parent, slot, owner, acl) = (node.parent, node.slot, node.stat.ephemeral_owner, node.acl);
         self.data_size -= (path.len() + node.data_len()) as u64;

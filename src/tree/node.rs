@@ -13,6 +13,8 @@ pub struct NodeId(pub(super) u32);
 impl NodeId {
     /// The parent of the root.
     pub(super) const NONE: NodeId = NodeId(u32::MAX);
+    /// The parent of a node that was deleted.
+    const DELETED: NodeId = NodeId(u32::MAX - 1);
     /// The root; it is never deleted.
     pub const ROOT: NodeId = NodeId(0);
 }
@@ -89,16 +91,19 @@ pub struct Node {
     /// Position in the parent's children.
     pub(super) slot: u32,
     pub(super) acl: AclId,
-    pub(super) hash: u32,
     /// CRC-32 of path and data, from which the digest is finished with the 60 bytes of the stat.
     pub(super) content_crc: u32,
-    pub(super) live: bool,
 }
 
 // A million nodes make a hundred megabytes: growth of this struct is a decision, not an accident.
-const _: () = assert!(size_of::<Node>() <= 136);
+const _: () = assert!(size_of::<Node>() <= 128);
 
 impl Node {
+    /// False in a place whose node was deleted.
+    pub(super) fn is_live(&self) -> bool {
+        self.parent != NodeId::DELETED
+    }
+
     /// Data; `None` is null.
     pub fn data(&self) -> Option<&[u8]> {
         self.data.as_deref()
@@ -151,13 +156,18 @@ impl Pages {
         let page = &mut self.pages[page_number];
         page.push(node);
         let id = (page_number << PAGE_BITS) + page.len() - 1;
-        NodeId(u32::try_from(id).ok().filter(|id| *id != u32::MAX).expect("fewer than 2^32 - 1 znodes fit into memory"))
+        NodeId(
+            u32::try_from(id)
+                .ok()
+                .filter(|id| *id < NodeId::DELETED.0)
+                .expect("fewer than 2^32 - 2 znodes fit into memory"),
+        )
     }
 
     pub(super) fn remove(&mut self, id: NodeId) {
         let node = self.get_mut(id);
-        assert!(node.live, "node {id:?} removed twice");
-        node.live = false;
+        assert!(node.is_live(), "node {id:?} removed twice");
+        node.parent = NodeId::DELETED;
         node.data = None;
         node.children = None;
         node.name = CompactString::default();

@@ -32,7 +32,7 @@ impl Walk {
                 let node = tree.node(id);
                 // An id is used again by nodes that are made later, and only by them.
                 let later = node.stat.czxid > level.zxid && node.stat.czxid <= now;
-                if !node.live || later {
+                if !node.is_live() || later {
                     continue;
                 }
                 path.clear();
