@@ -14,6 +14,7 @@ const USAGE: &str = "\
 Usage: oxkeeper [-Dkey=value ...]                        a standalone server on 127.0.0.1:2181, data under ./data
        oxkeeper [server] zoo.cfg [-Dkey=value ...]       a server with this configuration, in the foreground
        oxkeeper [server] port dataDir [tickTime] [maxClientCnxns]
+       oxkeeper dev [--servers 3]                        an ensemble on this machine; oxkeeper dev --help says more
        oxkeeper cli [-server host:port] [command]        ZooKeeper's shell; oxkeeper cli --help says more
        oxkeeper 4lw host port word                       asks a server a four-letter word
        oxkeeper bench --help                             the load generator
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         Some("-V" | "--version" | "version") => say(concat!("oxkeeper ", env!("CARGO_PKG_VERSION"), "\n")),
         Some("cli") => ExitCode::from(oxkeeper::cli::run(std::env::args().skip(2), environment)),
         Some("4lw") => ExitCode::from(oxkeeper::cli::four_letter::run(std::env::args().skip(2))),
+        Some("dev") => oxkeeper::dev::run(std::env::args().skip(1)),
         Some("bench") => oxkeeper::bench::run(&oxkeeper::bench::Args::parse_from(std::env::args().skip(1))),
         Some(word) if oxkeeper::tools::knows(word) => oxkeeper::tools::run(std::env::args()),
         _ => {
@@ -62,6 +64,7 @@ fn complain(text: &str) {
 }
 
 fn serve(words: &[String], system: &SystemProperties) -> ExitCode {
+    oxkeeper::dev::end_with_parent();
     log_to_stdout();
     let config = if words.is_empty() { Config::embedded(system) } else { Config::from_arguments(words, system) };
     let config = match config {
@@ -90,12 +93,8 @@ fn serve(words: &[String], system: &SystemProperties) -> ExitCode {
 fn run(server: Server) -> Result<u8, ServerError> {
     let close = server.closer();
     let (signal_to, signal_from) = std::sync::mpsc::channel();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .build()
-        .map_err(|error| ServerError::System { what: "runtime", error })?;
     std::thread::spawn(move || {
-        if let Ok(code) = runtime.block_on(signal()) {
+        if let Ok(code) = oxkeeper::signals::wait() {
             tracing::info!(code, "stopping: no more requests are taken, what was accepted is written");
             let _ = signal_to.send(code);
             close();
@@ -105,16 +104,6 @@ fn run(server: Server) -> Result<u8, ServerError> {
     Ok(signal_from.try_recv().unwrap_or(0))
 }
 
-async fn signal() -> std::io::Result<u8> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (mut terminate, mut interrupt, mut hangup) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);
-    tokio::select! {
-        _ = terminate.recv() => Ok(143),
-        _ = interrupt.recv() => Ok(130),
-        _ = hangup.recv() => Ok(129),
-    }
-}
 
 fn wait_for_space(config: &Config) {
     loop {

@@ -20,6 +20,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("admin", &["proto", "metrics", "auth"]),
     ("client", &["jute", "proto"]),
     ("cli", &["client", "proto", "config", "admin", "clock"]),
+    ("dev", &["cli", "config", "server", "signals"]),
     ("tools", &["jute", "proto", "store", "tree", "engine", "admin"]),
 ];
 

@@ -39,7 +39,7 @@ pub fn run(words: impl IntoIterator<Item = String>) -> u8 {
 }
 
 /// One question, to the first address of the host that answers.
-fn ask(host: &str, port: u16, word: &str) -> std::io::Result<Vec<u8>> {
+pub fn ask(host: &str, port: u16, word: &str) -> std::io::Result<Vec<u8>> {
     let mut last = std::io::Error::other("no address");
     for address in (host, port).to_socket_addrs()? {
         match TcpStream::connect_timeout(&address, PATIENCE).and_then(|stream| converse(stream, word)) {

@@ -95,15 +95,21 @@ pub struct Server {
     _lock: FolderLock,
 }
 
+/// Refuses a configuration that [`Server::start`] would refuse; touches nothing.
+pub fn check(config: &Config) -> Result<(), ServerError> {
+    if config.is_quorum() {
+        election::has_line(config)?;
+        quorum::supported(config)?;
+    }
+    Ok(())
+}
+
 impl Server {
     /// Loads the data, listens and serves. Returns once clients can connect.
     pub fn start(config: &Config) -> Result<Server, ServerError> {
         let started = Instant::now();
         let clock = Clock::default();
-        if config.is_quorum() {
-            election::has_line(config)?;
-            quorum::supported(config)?;
-        }
+        check(config)?;
         let policy = Arc::new(policy_of(config)?);
         let owners =
             OwnerRules { extended_types: config.extended_types_enabled, emulate_353: config.emulate_353_ttl_nodes };
