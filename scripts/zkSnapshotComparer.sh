@@ -23,7 +23,7 @@ while [ $# -gt 0 ]; do
         -b | --bytes) bytes="${2:-}"; words+=(-b "$bytes"); shift ;;
         -n | --nodes) nodes="${2:-}"; words+=(-n "$nodes"); shift ;;
         -d | --debug) words+=(-d) ;;
-        -i | --interactive) echo "There is no interactive mode here: all layers are printed" >&2 ;;
+        -i | --interactive) words+=(-i) ;;
         *) echo "Unrecognized option: $1" >&2; usage ;;
     esac
     shift

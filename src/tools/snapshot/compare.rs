@@ -1,7 +1,7 @@
 //! Two snapshots side by side, level by level: subtrees that differ by more than so many bytes or nodes.
 
 use std::cmp::Ordering;
-use std::io::Write;
+use std::io::{BufRead, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -29,27 +29,42 @@ pub struct Compare {
     /// Tell of every comparison.
     #[arg(short = 'd', long)]
     debug: bool,
+    /// Ask at each level what to show next: the level, another one, or what is below a node.
+    #[arg(short = 'i', long, conflicts_with = "json")]
+    interactive: bool,
     /// One JSON object in each line, differences alone.
     #[arg(long)]
     json: bool,
 }
 
+impl Compare {
+    /// What is below the thresholds is told.
+    fn tells_filtered(&self) -> bool {
+        (self.debug || self.interactive) && !self.json
+    }
+}
+
 /// Compares and prints.
 pub fn run(args: &Compare, out: &mut Output) -> Result<u8, Failure> {
+    compare(args, &mut std::io::stdin().lock(), out)
+}
+
+fn compare(args: &Compare, input: &mut dyn BufRead, out: &mut Output) -> Result<u8, Failure> {
     if !args.json {
         writeln!(out, "Successfully parsed options!")?;
     }
-    let left = load(&args.left, args.json, out)?;
-    let right = load(&args.right, args.json, out)?;
-    let (left, right) = (levels(&left), levels(&right));
+    let left_tree = load(&args.left, args.json, out)?;
+    let right_tree = load(&args.right, args.json, out)?;
+    let (left, right) = (levels(&left_tree), levels(&right_tree));
     if !args.json {
         totals(&left, out)?;
         totals(&right, out)?;
-        writeln!(
-            out,
-            "Printing analysis for nodes difference larger than {} bytes or node count difference larger than {}.",
-            args.bytes, args.nodes
-        )?;
+    }
+    if args.interactive {
+        return Explorer::new(args, [&left_tree, &right_tree]).run(input, out);
+    }
+    if !args.json {
+        thresholds(args, out)?;
     }
     for depth in 0..left.len().max(right.len()) {
         if !args.json {
@@ -61,6 +76,90 @@ pub fn run(args: &Compare, out: &mut Output) -> Result<u8, Failure> {
         writeln!(out, "All layers compared.")?;
     }
     Ok(0)
+}
+
+fn thresholds(args: &Compare, out: &mut Output) -> Result<(), Failure> {
+    let Compare { bytes, nodes, .. } = args;
+    let what = format!("larger than {bytes} bytes or node count difference larger than {nodes}.");
+    Ok(writeln!(out, "Printing analysis for nodes difference {what}")?)
+}
+
+/// A longer line is none that somebody types.
+const INPUT_BYTES_MAX: u64 = 1 << 20;
+
+const QUESTION: &str = "\
+- Press enter to move to print current depth layer;
+- Type a number to jump to and print all nodes at a given depth;
+- Enter an ABSOLUTE path to print the immediate subtree of a node. Path must start with '/'.";
+
+/// Two trees, to be looked at in any order.
+struct Explorer<'a> {
+    args: &'a Compare,
+    trees: [&'a SizeTree; 2],
+    levels: [Vec<Vec<&'a Sized>>; 2],
+    /// Where the next line begins.
+    depth: usize,
+}
+
+impl<'a> Explorer<'a> {
+    fn new(args: &'a Compare, trees: [&'a SizeTree; 2]) -> Self {
+        Explorer { args, trees, levels: trees.map(levels), depth: 0 }
+    }
+
+    fn depths(&self) -> usize {
+        self.levels[0].len().max(self.levels[1].len())
+    }
+
+    /// Asks what to show until the last level was shown, or the input ends.
+    fn run(mut self, input: &mut dyn BufRead, out: &mut Output) -> Result<u8, Failure> {
+        while self.depth < self.depths() {
+            writeln!(out, "Current depth is {}\n{QUESTION}", self.depth)?;
+            out.flush()?;
+            let mut line = String::new();
+            let read = Read::take(&mut *input, INPUT_BYTES_MAX).read_line(&mut line);
+            if read.map_err(|error| Failure::new(format!("cannot read what is typed: {error}")))? == 0 {
+                return Ok(0);
+            }
+            thresholds(self.args, out)?;
+            self.answer(line.trim_end_matches(['\n', '\r']), out)?;
+        }
+        writeln!(out, "All layers compared.")?;
+        Ok(0)
+    }
+
+    fn answer(&mut self, line: &str, out: &mut Output) -> Result<(), Failure> {
+        let range = format!("Depth must be in range [0, {}]", self.depths().saturating_sub(1));
+        if line.is_empty() {
+            self.show_level(self.depth, out)?;
+            self.depth += 1;
+        } else if let Ok(number) = line.parse::<i32>() {
+            match usize::try_from(number).ok().filter(|number| *number < self.depths()) {
+                Some(number) => self.depth = number,
+                None => return Ok(writeln!(out, "{range}")?),
+            }
+            self.show_level(self.depth, out)?;
+        } else if line.starts_with('/') {
+            self.show_below(line, out)?;
+        } else {
+            let path = "Path must be an absolute path which starts with '/'.";
+            writeln!(out, "Input {line} is not valid. {range}. {path}")?;
+        }
+        Ok(writeln!(out)?)
+    }
+
+    fn show_level(&self, depth: usize, out: &mut Output) -> Result<(), Failure> {
+        writeln!(out, "Analysis for depth {depth}")?;
+        level_by_level(self.args, level(&self.levels[0], depth), level(&self.levels[1], depth), out)
+    }
+
+    fn show_below(&self, path: &str, out: &mut Output) -> Result<(), Failure> {
+        writeln!(out, "Analysis for node {path}")?;
+        let wanted = if path == "/" { "" } else { path };
+        match self.trees.map(|tree| tree.children_of(wanted)) {
+            [None, None] => Ok(writeln!(out, "Path {path} is neither found in left tree nor right tree.")?),
+            [left, right] => level_by_level(self.args, &left.unwrap_or_default(), &right.unwrap_or_default(), out),
+        }
+    }
 }
 
 fn load(file: &Path, quiet: bool, out: &mut Output) -> Result<SizeTree, Failure> {
@@ -149,7 +248,7 @@ fn both(args: &Compare, left: &Sized, right: &Sized, out: &mut Output) -> Result
         } else {
             writeln!(out, "Node {path} found in both trees. Delta: {bytes} bytes, {nodes} descendants")?;
         }
-    } else if args.debug && !args.json {
+    } else if args.tells_filtered() {
         writeln!(out, "Filtered node {path} of left size {}, right size {}", left.total, right.total)?;
     }
     Ok(())
@@ -164,8 +263,46 @@ fn one(args: &Compare, side: &str, node: &Sized, out: &mut Output) -> Result<(),
             let line = format!("Node {path} found only in {side} tree.");
             writeln!(out, "{line} Descendant size: {bytes}. Descendant count: {nodes}")?;
         }
-    } else if args.debug && !args.json {
+    } else if args.tells_filtered() {
         writeln!(out, "Filtered {side} node {path} of size {bytes}")?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args as _, Command, FromArgMatches};
+
+    use super::*;
+    use crate::tools::testing::{Shared, golden};
+
+    /// Typed to `SnapshotComparer`, and what it has answered, without its times.
+    #[test]
+    fn the_interactive_mode_answers_as_the_original_does() {
+        let folders = [golden("small"), golden("kinds")];
+        let file = |at: usize, name: &str| folders[at].path().join(name).to_str().unwrap().to_owned();
+        let (left, right) = (file(0, "data/version-2/snapshot.4a"), file(1, "data/version-2/snapshot.5f"));
+        let words = ["compare", "-l", &left, "-r", &right, "-b", "5", "-n", "3", "-i"];
+        let command = Compare::augment_args(Command::new("compare"));
+        let args = Compare::from_arg_matches(&command.get_matches_from(words)).unwrap();
+        let typed = "6\n7\n-1\n/few\n/zookeeper\nabc\n 1\n\n";
+        let said = |typed: &str| {
+            let shown = Shared::default();
+            let code = compare(&args, &mut typed.as_bytes(), &mut Output::to(shown.clone())).unwrap();
+            let text = shown.text();
+            let lines = text.lines().map(|line| match line.strip_suffix(" seconds") {
+                Some(line) => line.rsplit_once(" in ").unwrap().0.to_owned(),
+                None => line.to_owned(),
+            });
+            (code, lines.collect::<Vec<_>>().join("\n"))
+        };
+        let expected = include_str!("../testdata/compare-interactive.txt").trim_end();
+        assert_eq!(said(typed), (0, expected.to_owned()));
+        // The original ends with a stack trace here.
+        let (code, text) = said("/\n");
+        assert!(
+            code == 0 && text.contains("Node /few found only in left tree.") && !text.contains("All layers"),
+            "{text}"
+        );
+    }
 }

@@ -68,6 +68,12 @@ impl SizeTree {
         Ok(tree)
     }
 
+    /// The nodes directly below one, by name, if it is there.
+    pub fn children_of(&self, path: &str) -> Option<Vec<&Sized>> {
+        let node = &self.nodes[*self.by_path.get(path)?];
+        Some(node.children.iter().map(|id| &self.nodes[*id]).collect())
+    }
+
     fn add(&mut self, path: &str, data: u64) -> Result<(), NodeRefused> {
         let id = self.nodes.len();
         let mut depth = 0;
