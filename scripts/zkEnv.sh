@@ -20,6 +20,8 @@ fi
 if [ -z "${ZOOCFGDIR:-}" ]; then
     ZOOCFGDIR="$ZOOKEEPER_PREFIX/etc/zookeeper"
     [ -e "$ZOOKEEPER_PREFIX/conf" ] && ZOOCFGDIR="$ZOOKEEPER_PREFIX/conf"
+    # As the Debian package has it.
+    [ -e "$ZOOCFGDIR" ] || [ ! -e /etc/zookeeper/zoo.cfg ] || ZOOCFGDIR=/etc/zookeeper
 fi
 # shellcheck disable=SC1091
 [ -f "$ZOOCFGDIR/zookeeper-env.sh" ] && . "$ZOOCFGDIR/zookeeper-env.sh"
