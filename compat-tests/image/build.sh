@@ -1,39 +1,47 @@
 # Sourced by run.sh: the image, built and run without a Docker engine. A Debian tree is the base, since no registry of images
-# may be reached; the program is the one under test.
-IMAGE_TOOLS=(buildah debootstrap)
+# may be reached; the program is the one under test, or with MODE=compile one that the Dockerfile's build stage compiles.
 [ "$(id -u)" = 0 ] || { skip image/build "needs root: it mounts and changes its root"; return 0; }
-for tool in "${IMAGE_TOOLS[@]}"; do
-    command -v "$tool" >/dev/null && continue
-    note "installing ${IMAGE_TOOLS[*]}"
-    { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${IMAGE_TOOLS[@]}"; } >"$WORK/apt.log" 2>&1 ||
-        { fail image/build "$(tail -n 1 "$WORK/apt.log")"; return 0; }
-    break
-done
-
-# The program was linked on this machine, so the base is the same release of Debian.
-RELEASE="$(. /etc/os-release && echo "$VERSION_CODENAME")"
-BASE="$CACHE/image-base-$RELEASE"
-MIRROR="$(grep -rhoE 'https?://[^ ]+/debian/?( |$)' /etc/apt/sources.list /etc/apt/sources.list.d 2>/dev/null | head -n 1 | tr -d ' ')"
-if [ ! -e "$BASE/.done" ]; then
-    note "bootstrapping Debian $RELEASE"
-    rm -rf "$BASE"
-    limited 600 debootstrap --variant=minbase "$RELEASE" "$BASE" ${MIRROR:+"$MIRROR"} >"$WORK/debootstrap.log" 2>&1 ||
-        { fail image/build "$(tail -n 1 "$WORK/debootstrap.log")"; return 0; }
-    rm -rf "$BASE"/var/cache/apt/archives/*.deb "$BASE"/var/lib/apt/lists/*
-    touch "$BASE/.done"
-fi
+. "$HERE/base.sh"
+debian_tools buildah debootstrap && debian_base || { fail image/build "$(cat "$WORK/why")"; return 0; }
 
 STORAGE="$WORK/storage"
 buildah_() { buildah --storage-driver=vfs --root "$STORAGE" --runroot "$WORK/run" "$@"; }
-mkdir -p "$WORK/context/target/release"
+# image NAME TREE: a folder as an image.
+image() {
+    local container
+    container="$(buildah_ from scratch)" && buildah_ add -q "$container" "$2" / && buildah_ commit -q "$container" "$1" && buildah_ rm "$container"
+}
+# rust_tree: the base with a compiler, and this machine's Rust, in $RUST.
+rust_tree() {
+    local root
+    root="$(rustc --print sysroot)" || return 1
+    RUST="$WORK/rust"
+    cp -a "$BASE" "$RUST" && cp /etc/resolv.conf "$RUST/etc/resolv.conf" || return 1
+    chroot "$RUST" sh -c 'apt-get update -q && apt-get install -y -q --no-install-recommends gcc libc6-dev make ca-certificates' &&
+        rm -rf "$RUST"/var/cache/apt/archives/*.deb "$RUST"/var/lib/apt/lists/* || return 1
+    mkdir -p "$RUST/usr/local" && cp -a "$root/bin" "$root/lib" "$RUST/usr/local/"
+}
+arguments=(--build-arg RUNTIME_IMAGE=localhost/base)
+mkdir -p "$WORK/context"
 (cd "$ROOT" && cp -r docker scripts conf LICENSE .dockerignore "$WORK/context/")
-strip -o "$WORK/context/target/release/oxkeeper" "$OXKEEPER" 2>/dev/null || cp "$OXKEEPER" "$WORK/context/target/release/oxkeeper"
+if [ "$MODE" = compile ]; then
+    note "making an image with Rust"
+    { rust_tree && image rust "$RUST" && rm -rf "$RUST"; } >"$WORK/rust.log" 2>&1 || { fail image/rust "$(tail -n 1 "$WORK/rust.log")"; return 0; }
+    (cd "$ROOT" && cp -r Cargo.toml Cargo.lock build.rs rustfmt.toml clippy.toml src compat-tests "$WORK/context/")
+    # The crates are there already; what is missing is fetched.
+    mkdir -p "${CARGO_HOME:-$HOME/.cargo}/registry"
+    arguments+=(--build-arg BUILD_IMAGE=localhost/rust --build-arg PROFILE=quick --build-arg OXKEEPER_REVISION=compiled-in-the-image
+        --volume "${CARGO_HOME:-$HOME/.cargo}/registry:/root/.cargo/registry")
+    note "compiling"
+else
+    mkdir -p "$WORK/context/target/release"
+    strip -o "$WORK/context/target/release/oxkeeper" "$OXKEEPER" 2>/dev/null || cp "$OXKEEPER" "$WORK/context/target/release/oxkeeper"
+    arguments+=(--build-arg BINARY=prebuilt)
+fi
 
 build_image() {
-    local base
-    base="$(buildah_ from scratch)" && buildah_ add -q "$base" "$BASE" / && buildah_ commit -q "$base" base && buildah_ rm "$base" &&
-        buildah_ bud --isolation=chroot --build-arg BINARY=prebuilt --build-arg RUNTIME_IMAGE=localhost/base \
-            -f "$WORK/context/docker/Dockerfile" -t oxkeeper "$WORK/context"
+    image base "$BASE" &&
+        buildah_ bud --isolation=chroot "${arguments[@]}" -f "$WORK/context/docker/Dockerfile" -t oxkeeper "$WORK/context"
 }
 if ! build_image >"$WORK/build.log" 2>&1; then
     tail -20 "$WORK/build.log" >&2
@@ -42,6 +50,10 @@ if ! build_image >"$WORK/build.log" 2>&1; then
 fi
 image="$(buildah_ from oxkeeper)"
 tree="$(buildah_ mount "$image")"
+if [ "$MODE" = compile ]; then
+    said="$(chroot "$tree" /oxkeeper/bin/oxkeeper version zookeeper 2>&1)"
+    [[ $said == "Apache ZooKeeper, version 3.9.5"* ]] && pass image/compile "$said" || fail image/compile "$said"
+fi
 pass image/build "$(du -sm "$tree" | cut -f1) MB, $(du -sm "$tree/oxkeeper/bin/oxkeeper" | cut -f1) MB of it the program"
 said="$(buildah_ inspect --format '{{.OCIv1.Config.User}} {{.OCIv1.Config.Entrypoint}} {{.OCIv1.Config.Cmd}} {{.OCIv1.Config.Volumes}}' "$image")"
 [ "$said" = "1000:1000 [entrypoint.sh] [zkServer.sh start-foreground] map[/data:{} /datalog:{} /logs:{}]" ] &&

@@ -2,9 +2,12 @@
 # docker/ without Docker: the entry point writes what the official image would write, and a server comes up behind it;
 # manifests are what Kubernetes' schemas say; the systemd unit is one. `run.sh build` makes the image with buildah, runs it
 # with a read-only root and as its own user, and a client talks to it (needs root; installs buildah and debootstrap).
+# `run.sh compile` does the same with a program that the Dockerfile compiles.
 . "$(dirname "$0")/../lib/common.sh"
 HERE="$COMPAT/image"
-begin image "$([ "${1:-}" = build ] && echo 900 || echo 180)"
+MODE="${1:-}"
+case "$MODE" in build) limit=900 ;; compile) limit=3600 ;; *) limit=180 ;; esac
+begin image $limit
 export OXKEEPER="${OXKEEPER:-${SERVER_CMD%% *}}"
 DOCKER="$ROOT/docker"
 for name in $(compgen -e | grep '^ZOO'); do unset "$name"; done
@@ -127,4 +130,4 @@ if command -v systemd-analyze >/dev/null; then
 else
     skip image/systemd "there is no systemd-analyze here"
 fi
-[ "${1:-}" = build ] && . "$HERE/build.sh"
+case "$MODE" in build | compile) . "$HERE/build.sh" ;; esac
