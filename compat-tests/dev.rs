@@ -97,7 +97,7 @@ fn cli(servers: &str, words: &[&str]) -> String {
 fn ports() -> u16 {
     let from = 10_000 + (std::process::id() % 1_500) as u16 * 10;
     let free = |port: &u16| {
-        let all = [0, 707, 1707].into_iter().flat_map(|offset| (0..8).map(move |at| port + offset + at));
+        let all = [0, 707, 1707, 5899].into_iter().flat_map(|offset| (0..8).map(move |at| port + offset + at));
         all.map(|port| TcpListener::bind(("127.0.0.1", port))).all(|listener| listener.is_ok())
     };
     (from..26_000).step_by(10).find(free).unwrap()

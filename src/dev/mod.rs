@@ -25,7 +25,8 @@ pub struct Args {
     /// Members that do not vote.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=15))]
     observers: u8,
-    /// Client port of the first member; the others follow. Quorum ports are 707 above, election ports 1707. Without it:
+    /// Client port of the first member; the others follow. Quorum ports are 707 above, election ports 1707, admin ports
+    /// 5899. Without it:
     /// 2181, or if one of these ports is taken, 2281 and so on
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     port: Option<u16>,

@@ -8,9 +8,10 @@ use super::{Args, Refusal};
 use crate::config::{Config, SystemProperties};
 use crate::server;
 
-/// From the client port to the quorum port and the election port: 2181 goes with 2888 and 3888.
+/// From the client port to the others: 2181 goes with 2888 for the quorum, 3888 for elections, 8080 for the admin server.
 const QUORUM: u16 = 707;
 const ELECTION: u16 = 1707;
+const ADMIN: u16 = 5899;
 /// Client ports of the first member that are tried, in these steps.
 const FIRST: u16 = 2181;
 const STEP: u16 = 100;
@@ -96,12 +97,12 @@ impl Plan {
     }
 
     fn text(&self, member: &Place, settings: &[(String, String)]) -> String {
-        let (id, count, port) = (member.id, self.members.len(), member.port);
+        let (id, count, port, admin) = (member.id, self.members.len(), member.port, member.port + ADMIN);
         let data = escaped(&member.data().to_string_lossy());
         let mut text = format!(
             "# Member {id} of {count}, written by oxkeeper dev at each start.\n\
              tickTime=2000\ninitLimit=10\nsyncLimit=5\ndataDir={data}\nclientPort={port}\n\
-             clientPortAddress=127.0.0.1\n4lw.commands.whitelist=*\n\
+             clientPortAddress=127.0.0.1\n4lw.commands.whitelist=*\nadmin.serverAddress=127.0.0.1\nadmin.serverPort={admin}\n\
              autopurge.purgeInterval=1\nmaxClientCnxns=0\n"
         );
         if !member.votes {
@@ -141,8 +142,10 @@ fn lock(folder: &Path) -> Result<File, Refusal> {
 
 /// Members that come empty beside members that know something could outvote them.
 fn same_ensemble(folder: &Path, count: u16) -> Result<(), Refusal> {
-    let names = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name());
-    let there = names.filter(|name| name.to_str().is_some_and(|name| name.parse::<u8>().is_ok())).count();
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let members = entries.filter(|entry| entry.file_name().to_str().is_some_and(|name| name.parse::<u8>().is_ok()));
+    // A folder without data is left of an ensemble that was refused.
+    let there = members.filter(|entry| entry.path().join("data/version-2").is_dir()).count();
     if there == 0 || there == usize::from(count) {
         return Ok(());
     }
@@ -154,10 +157,10 @@ fn same_ensemble(folder: &Path, count: u16) -> Result<(), Refusal> {
 
 /// All ports of members that begin with this one.
 fn free(first: u16, count: u16) -> Result<(), String> {
-    if u32::from(first) + u32::from(ELECTION) + u32::from(count) > u32::from(u16::MAX) {
-        return Err(format!("there are not {count} ports from {first} upwards, and as many 1707 above them"));
+    if u32::from(first) + u32::from(ADMIN) + u32::from(count) > u32::from(u16::MAX) {
+        return Err(format!("there are not {count} ports from {first} upwards, and as many {ADMIN} above them"));
     }
-    for offset in [0, QUORUM, ELECTION] {
+    for offset in [0, QUORUM, ELECTION, ADMIN] {
         for port in (0..count).map(|at| first + offset + at) {
             TcpListener::bind(("127.0.0.1", port)).map_err(|error| {
                 format!("port {port} on 127.0.0.1: {error}. --port names another one to begin with")

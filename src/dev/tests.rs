@@ -53,6 +53,9 @@ fn a_plan_that_cannot_work_is_refused_before_anything_starts() {
     assert_eq!(plan.connection_string().split(',').count(), 3);
     let said = refusal(&[]);
     assert!(said.contains("another oxkeeper dev"), "{said}");
+    for member in &plan.members {
+        std::fs::create_dir(member.home.join("data/version-2")).unwrap();
+    }
     drop(plan);
     let said = refusal(&["--servers", "5"]);
     assert!(said.contains("the data of 3 members, and 5 are asked for"), "{said}");
@@ -69,6 +72,15 @@ fn a_plan_that_cannot_work_is_refused_before_anything_starts() {
     drop(holder);
     let said = refusal(&["--port", "65000"]);
     assert!(said.contains("65000"), "{said}");
+}
+
+/// Folders alone are no data.
+#[test]
+fn a_refused_ensemble_leaves_nothing_in_the_way() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(Plan::make(&args(folder.path(), &["--servers", "5", "--set", "sslQuorum=true"])).is_err());
+    assert!(folder.path().join("5").is_dir());
+    assert!(Plan::make(&args(folder.path(), &["--servers", "3"])).is_ok());
 }
 
 /// What a server cannot do yet is said by the code that knows, and before a member runs.
