@@ -30,7 +30,7 @@ if [ "$MODE" = compile ]; then
     (cd "$ROOT" && cp -r Cargo.toml Cargo.lock build.rs rustfmt.toml clippy.toml src compat-tests "$WORK/context/")
     # The crates are there already; what is missing is fetched.
     mkdir -p "${CARGO_HOME:-$HOME/.cargo}/registry"
-    arguments+=(--build-arg BUILD_IMAGE=localhost/rust --build-arg PROFILE=quick --build-arg OXKEEPER_REVISION=compiled-in-the-image
+    arguments+=(--build-arg BINARY=source --build-arg BUILD_IMAGE=localhost/rust --build-arg PROFILE=quick --build-arg OXKEEPER_REVISION=compiled-in-the-image
         --volume "${CARGO_HOME:-$HOME/.cargo}/registry:/root/.cargo/registry")
     note "compiling"
 else
