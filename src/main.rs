@@ -104,7 +104,6 @@ fn run(server: Server) -> Result<u8, ServerError> {
     Ok(signal_from.try_recv().unwrap_or(0))
 }
 
-
 fn wait_for_space(config: &Config) {
     loop {
         std::thread::sleep(std::time::Duration::from_secs(1));

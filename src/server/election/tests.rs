@@ -269,7 +269,9 @@ fn a_leader_hears_of_a_voter_that_looks_for_another() {
     let Pair { mut election, port, peer, _folder } = pair_of(2, "");
     let (to, told) = channel();
     let to = Mutex::new(to);
-    election.on_desertion(Box::new(move || drop(locked(&to).send(()))));
+    election.on_desertion(Box::new(move || {
+        let _ = locked(&to).send(());
+    }));
     let (decide, decision) = channel();
     std::thread::spawn(move || {
         let _ = decide.send(election.elect(Zxid(7), 1));
