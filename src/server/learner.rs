@@ -163,5 +163,6 @@ fn install(setup: &Setup, reader: &mut PacketReader, zxid: Zxid) -> Result<(), E
     tree.set_zxid(zxid);
     setup.pipeline.replace_tree(tree);
     setup.snapshotter.take()?;
+    store::supersede(&RealDisk, &setup.dirs, zxid)?;
     Ok(())
 }

@@ -28,6 +28,7 @@ mod snapshot;
 #[cfg(test)]
 mod snapshot_tests;
 mod snapshot_writer;
+mod supersede;
 mod tear;
 mod truncate;
 mod window;
@@ -49,6 +50,7 @@ pub use restore::{NodeRefused, Restore, SnapshotNode};
 pub use sim_disk::SimDisk;
 pub use snapshot::{BadSnapshot, STREAM_END, SnapshotSummary, read_snapshot, read_stream};
 pub use snapshot_writer::{SnapshotWriter, encode_node};
+pub use supersede::supersede;
 pub use tear::Behind;
 pub use truncate::{Truncated, base_snapshot, truncate};
 
