@@ -50,6 +50,9 @@ pub struct Learner {
     committed: Zxid,
     /// Up to here the leader knows that this server has it on disk.
     acked: Zxid,
+    /// The leader said UPTODATE: clients are served once everything up to here is applied. Before that the tree may be a copy
+    /// that holds parts of what is yet to come.
+    serves_from: Option<Zxid>,
     /// The leader's configuration, until it is active.
     config: Option<Bytes>,
     /// Reconfigurations that are committed and not applied, with who leads on.
@@ -88,6 +91,7 @@ impl Learner {
             committed_proposals: 0,
             committed,
             acked,
+            serves_from: None,
             config: None,
             activations: VecDeque::new(),
             deadline_ms: now_ms + times.init_ms,
@@ -118,7 +122,7 @@ impl Learner {
 
     /// Whether clients are served.
     pub fn serves(&self) -> bool {
-        self.phase == Phase::Broadcast
+        self.phase == Phase::Broadcast && self.serves_from.is_none()
     }
 
     /// The last commit told by the leader.
@@ -335,9 +339,17 @@ impl Learner {
         if let Some(text) = self.config.take() {
             out.push(Output::Activate { text: Some(text), leader: None });
         }
-        out.push(Output::Serve { epoch: self.epoch });
         self.committed_proposals = self.proposals.len();
-        self.log_committed(out)
+        self.log_committed(out)?;
+        self.serves_from = Some(self.committed);
+        self.serve(out);
+        Ok(())
+    }
+
+    fn serve(&mut self, out: &mut Vec<Output>) {
+        if self.serves_from.take_if(|zxid| self.history.applied() >= *zxid).is_some() {
+            out.push(Output::Serve { epoch: self.epoch });
+        }
     }
 
     fn broadcast(&mut self, packet: Packet, out: &mut Vec<Output>) -> Result<(), Violation> {
@@ -397,6 +409,7 @@ impl Learner {
         if let Some(zxid) = news {
             out.push(Output::Apply(zxid));
             out.append(&mut activated);
+            self.serve(out);
         }
     }
 

@@ -109,9 +109,10 @@ fn at_newleader_the_log_comes_first_then_the_epoch_then_the_answer() {
     follower.receive(kind::COMMIT, z(1, 4), None).unwrap();
     assert_eq!(follower.take(), Vec::<String>::new(), "not before the others have it too");
     follower.receive(kind::UPTODATE, Zxid(-1), None).unwrap();
-    assert_eq!(follower.take(), ["send 3 0x200000000", "Serve { epoch: 2 }", "append 0x100000004"]);
+    // A copy may hold parts of what was committed meanwhile: clients see it once it is whole.
+    assert_eq!(follower.take(), ["send 3 0x200000000", "append 0x100000004"]);
     follower.logged(z(1, 4));
-    assert_eq!(follower.take(), ["send 3 0x100000004", "Apply(Zxid(0x100000004))"]);
+    assert_eq!(follower.take(), ["send 3 0x100000004", "Apply(Zxid(0x100000004))", "Serve { epoch: 2 }"]);
 }
 
 #[test]
