@@ -116,26 +116,13 @@ impl Leader {
         now_ms: i64,
         out: &mut Vec<Output>,
     ) -> Self {
-        let initial = (epochs.current, history.last());
         let mut leader = Leader {
-            me,
-            active,
-            next: None,
-            times,
-            committed: history.applied(),
-            history,
-            initial,
-            phase: Phase::Discovery,
+            initial: (epochs.current, history.last()),
             epoch: epochs.accepted + 1,
-            told: BTreeMap::new(),
-            accepted: BTreeMap::new(),
-            logged: BTreeMap::new(),
-            links: BTreeMap::new(),
-            syncs: VecDeque::new(),
             phase_deadline_ms: now_ms + times.init_ms,
             next_ping_ms: now_ms,
             healthy_ms: now_ms,
-            ended: false,
+            ..Leader::bare(me, active, history, times)
         };
         leader.told.insert(me, epochs.accepted);
         leader.settle_epoch(now_ms, out);
@@ -147,19 +134,29 @@ impl Leader {
         let times = Times { tick_ms: i64::MAX, init_ms: i64::MAX, sync_ms: i64::MAX };
         let active = Membership { voters: Voters::majority([me]), text: Bytes::new(), version: 0 };
         Leader {
+            phase: Phase::Broadcast,
+            epoch: i64::from(last.epoch()),
+            logged: BTreeMap::from([(me, last)]),
+            ..Leader::bare(me, active, History::new(last, 0), times)
+        }
+    }
+
+    /// Before anything was said, and without an end to its patience.
+    fn bare(me: ServerId, active: Membership, history: History, times: Times) -> Self {
+        Leader {
             me,
             active,
             next: None,
             times,
-            history: History::new(last, 0),
-            initial: (0, last),
-            phase: Phase::Broadcast,
-            epoch: i64::from(last.epoch()),
+            committed: history.applied(),
+            initial: (0, history.last()),
+            history,
+            phase: Phase::Discovery,
+            epoch: 0,
             told: BTreeMap::new(),
             accepted: BTreeMap::new(),
-            logged: BTreeMap::from([(me, last)]),
+            logged: BTreeMap::new(),
             links: BTreeMap::new(),
-            committed: last,
             syncs: VecDeque::new(),
             phase_deadline_ms: i64::MAX,
             next_ping_ms: i64::MAX,
@@ -279,6 +276,10 @@ impl Leader {
         }
         if member == self.me {
             return Err(Violation(format!("a member with the id of this server, {member}: see its myid")));
+        }
+        // The next epoch must be one that has transactions; the original would lead on in a negative one.
+        if packet.zxid.0 >> 32 >= i64::from(i32::MAX) {
+            return Err(Violation(format!("a member that has accepted {}: no epoch is left behind it", packet.zxid)));
         }
         let observer = packet.kind == kind::OBSERVERINFO;
         // A member has one connection: the newest. Whatever it said by an older one counts no more.

@@ -164,6 +164,13 @@ fn what_a_member_acknowledged_by_an_older_connection_counts_no_more() {
 }
 
 #[test]
+fn the_last_epoch_of_all_is_not_believed() {
+    let mut led = Led::new(history(&[z(1, 1)]));
+    led.greets(7, 2, i64::from(i32::MAX));
+    assert!(matches!(led.take()[..], [Output::Close { link: 7, .. }]), "and no epoch is written");
+}
+
+#[test]
 fn an_acknowledgement_of_what_was_never_proposed_ends_the_link() {
     let mut led = Led::serving(history(&[z(1, 1)]), z(1, 1));
     led.propose(z(2, 1));
