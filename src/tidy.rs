@@ -10,9 +10,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("tree", &["jute", "proto"]),
     ("auth", &["jute", "proto"]),
     ("throttle", &["proto"]),
-    ("engine", &["jute", "proto", "tree", "auth", "store", "config", "quorum", "zab"]),
+    ("engine", &["jute", "proto", "tree", "auth", "store", "config", "quorum", "zab", "metrics"]),
     ("zab", &["jute", "proto", "store", "config"]),
-    ("reactor", &["jute", "proto", "tree", "auth", "engine", "throttle"]),
+    ("reactor", &["jute", "proto", "tree", "auth", "engine", "throttle", "metrics"]),
     ("store", &["jute", "proto"]),
     ("config", &[]),
     ("quorum", &["jute", "proto", "zab", "config"]),
@@ -25,7 +25,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// Rooms that run unchanged in a simulator.
-const PURE: &[&str] = &["jute", "proto", "tree", "auth", "throttle", "engine", "zab", "reactor", "quorum"];
+const PURE: &[&str] = &["jute", "proto", "tree", "auth", "throttle", "engine", "zab", "reactor", "quorum", "metrics"];
 
 /// What a pure room must not say. Shared counters are allowed; clocks, threads, locks, files, sockets and chance are not.
 const IMPURE: &[&str] = &[

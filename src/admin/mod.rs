@@ -7,10 +7,14 @@ pub mod environment;
 pub mod four_letter;
 pub(crate) mod java_text;
 mod monitor;
+pub mod process;
+pub mod prometheus;
 mod text;
 pub mod version;
 pub mod view;
 
+#[cfg(test)]
+mod prometheus_tests;
 #[cfg(test)]
 mod tests;
 

@@ -8,8 +8,11 @@ use std::fmt::Write as _;
 
 /// Percentiles that the default provider shows.
 const PERCENTILES: [(&str, f64); 4] = [("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999)];
-/// Quantiles that the Prometheus provider shows; of a basic summary only the first.
-const QUANTILES: [f64; 3] = [0.5, 0.9, 0.99];
+
+/// Quantiles of a summary that the Prometheus provider shows.
+pub(super) fn quantiles(summary: Summary) -> &'static [f64] {
+    if summary.form().has_percentiles() { &[0.5, 0.9, 0.99] } else { &[0.5] }
+}
 
 pub(super) fn text(view: &View, out: &mut String) {
     put(out, "version", version::FULL);
@@ -71,20 +74,15 @@ fn put_default_summary(summary: Summary, key: &str, values: &Distribution, out: 
 /// The sample names of the Prometheus endpoint; every value a double (`PrometheusMetricsProvider`).
 fn put_prometheus(readings: &Readings, out: &mut String) {
     for (gauge, key, value) in readings.gauges() {
-        let value = match value {
-            Number::Integer(value) => value as f64,
-            Number::Real(value) => value,
-        };
-        put(out, &labelled(gauge.name(), key, None), &double(value));
+        put(out, &labelled(gauge.name(), key, None), &double(value.real()));
     }
     for (counter, key, events) in readings.counters() {
         put(out, &labelled(counter.name(), key, None), &double(events as f64));
     }
     for (summary, key, values) in readings.summaries() {
         let name = summary.name();
-        let shown = if summary.form().has_percentiles() { &QUANTILES[..] } else { &QUANTILES[..1] };
-        for quantile in shown {
-            let value = values.quantile(*quantile).unwrap_or(f64::NAN);
+        for quantile in quantiles(summary) {
+            let value = values.ranked(*quantile).unwrap_or(f64::NAN);
             put(out, &labelled(name, key, Some(*quantile)), &double(value));
         }
         put(out, &labelled(&format!("{name}_count"), key, None), &double(values.count as f64));

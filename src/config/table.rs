@@ -278,13 +278,13 @@ config_keys! {
     four_letter_word_whitelist: Vec<String> = Key::prop("4lw.commands.whitelist", List, "srvr", Now),
         "Four-letter words that are answered; * answers all.";
     metrics_provider_class: String =
-        Key::cfg("metricsProvider.className", Choice(METRICS_PROVIDERS), METRICS_PROVIDERS[0], Operations),
+        Key::cfg("metricsProvider.className", Choice(METRICS_PROVIDERS), METRICS_PROVIDERS[0], Now),
         "How metrics are shown: the original's names of its default, null and Prometheus providers.";
-    metrics_http_host: String = Key::cfg("metricsProvider.httpHost", Host, "0.0.0.0", Operations),
+    metrics_http_host: String = Key::cfg("metricsProvider.httpHost", Host, "0.0.0.0", Now),
         "Address of the Prometheus page.";
-    metrics_http_port: u16 = Key::cfg("metricsProvider.httpPort", DecimalOrDefault, "7000", Operations),
+    metrics_http_port: u16 = Key::cfg("metricsProvider.httpPort", DecimalOrDefault, "7000", Now),
         "Port of the Prometheus page.";
-    metrics_export_jvm_info: bool = Key::cfg("metricsProvider.exportJvmInfo", Truth, "true", Operations),
+    metrics_export_jvm_info: bool = Key::cfg("metricsProvider.exportJvmInfo", Truth, "true", Now),
         "Whether the Prometheus page shows the process as well.";
     audit_enable: bool = Key::prop("audit.enable", Truth, "false", Operations),
         "Whether changes are written to the audit log.";

@@ -1,9 +1,53 @@
-//! The distribution of a summary's values. Knows no names.
+//! The distribution of a summary's values. Knows no names and no clock.
+//!
+//! Values are counted in cells: exact below 256, and to two significant digits above. Only cells that have values take memory
+//! (eight bytes each), so that a summary for each of a thousand namespaces costs next to nothing.
 
-use hdrhistogram::Histogram;
+use std::collections::VecDeque;
 
-/// Digits that are kept of a value; below 256 it is exact.
-const SIGNIFICANT_DIGITS: u8 = 2;
+/// Bits of a value that are kept.
+const KEPT_BITS: u32 = 8;
+/// Windows of a distribution that forgets (`io.prometheus.client.TimeWindowQuantiles`: five of them in ten minutes).
+const WINDOWS: usize = 5;
+
+/// What is kept of the values' spread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Spread {
+    /// Nothing.
+    #[default]
+    None,
+    /// Of all values.
+    Whole,
+    /// Of the values since the fifth [`Distribution::turn`] before.
+    Recent,
+}
+
+/// How often each value was recorded, by cells in order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Cells(Vec<(u16, u32)>);
+
+impl Cells {
+    fn add(&mut self, cell: u16, times: u32) {
+        match self.0.binary_search_by_key(&cell, |(cell, _)| *cell) {
+            Ok(at) => self.0[at].1 = self.0[at].1.saturating_add(times),
+            Err(at) => self.0.insert(at, (cell, times)),
+        }
+    }
+}
+
+/// The cell of a value. Below 256 each value has its own; above, each power of two has 128.
+fn cell_of(value: u64) -> u16 {
+    let bits = u64::BITS - value.leading_zeros();
+    let shift = bits.saturating_sub(KEPT_BITS);
+    ((shift << (KEPT_BITS - 1)) + (value >> shift) as u32) as u16
+}
+
+/// The least value of a cell.
+fn value_of(cell: u16) -> u64 {
+    let half = 1 << (KEPT_BITS - 1);
+    let shift = u32::from(cell).saturating_sub(half) / half;
+    (u64::from(cell) - u64::from(shift * half)) << shift
+}
 
 /// Values of a summary: sum, number, extremes, and how they are spread where quantiles are wanted.
 #[derive(Debug, Clone, Default)]
@@ -13,32 +57,52 @@ pub struct Distribution {
     /// How many there were.
     pub count: u64,
     extremes: Option<(i64, i64)>,
-    has_quantiles: bool,
-    /// Made with the first value: most summaries never get one.
-    histogram: Option<Box<Histogram<u64>>>,
+    spread: Spread,
+    /// The newest window is the last one; made with the first value: most summaries never get one.
+    windows: VecDeque<Cells>,
 }
 
 impl Distribution {
     /// An empty one.
-    pub fn new(has_quantiles: bool) -> Self {
-        Distribution { has_quantiles, ..Distribution::default() }
+    pub fn new(spread: Spread) -> Self {
+        Distribution { spread, ..Distribution::default() }
     }
 
     /// Adds a value. Among the quantiles, a value below 0 counts as 0.
     pub fn record(&mut self, value: i64) {
-        self.sum = self.sum.saturating_add(value);
-        self.count += 1;
+        self.record_many(value, 1);
+    }
+
+    /// Adds a value that came several times.
+    pub fn record_many(&mut self, value: i64, times: u32) {
+        if times == 0 {
+            return;
+        }
+        self.sum = self.sum.saturating_add(value.saturating_mul(i64::from(times)));
+        self.count += u64::from(times);
         self.extremes = Some(self.extremes.map_or((value, value), |(min, max)| (min.min(value), max.max(value))));
-        if self.has_quantiles {
-            let value = u64::try_from(value).unwrap_or(0);
-            self.histogram().record(value).expect("a histogram that grows by itself takes every value");
+        if self.spread != Spread::None {
+            if self.windows.is_empty() {
+                self.windows.push_back(Cells::default());
+            }
+            let cell = cell_of(u64::try_from(value).unwrap_or(0));
+            if let Some(newest) = self.windows.back_mut() {
+                newest.add(cell, times);
+            }
         }
     }
 
-    fn histogram(&mut self) -> &mut Histogram<u64> {
-        self.histogram.get_or_insert_with(|| {
-            Box::new(Histogram::new(SIGNIFICANT_DIGITS).expect("a histogram has one to five digits"))
-        })
+    /// A window ends: of a distribution that forgets, the oldest values are no longer among the quantiles.
+    pub fn turn(&mut self) {
+        if self.spread == Spread::Recent && !self.windows.is_empty() {
+            self.windows.push_back(Cells::default());
+            if self.windows.len() > WINDOWS {
+                self.windows.pop_front();
+            }
+            if self.windows.iter().all(|cells| cells.0.is_empty()) {
+                self.windows = VecDeque::new();
+            }
+        }
     }
 
     /// Adds what another thread recorded.
@@ -49,8 +113,15 @@ impl Distribution {
             (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
             (one, two) => one.or(two),
         };
-        if let Some(theirs) = other.histogram.as_deref().filter(|_| self.has_quantiles) {
-            self.histogram().add(theirs).expect("a histogram that grows by itself takes every value");
+        if self.spread == Spread::None {
+            return;
+        }
+        for (ours, theirs) in (0..other.windows.len()).rev().zip(other.windows.iter()) {
+            while self.windows.len() <= ours {
+                self.windows.push_front(Cells::default());
+            }
+            let at = self.windows.len() - 1 - ours;
+            theirs.0.iter().for_each(|(cell, times)| self.windows[at].add(*cell, *times));
         }
     }
 
@@ -64,24 +135,41 @@ impl Distribution {
         self.extremes.map_or(0, |(_, max)| max)
     }
 
-    /// The value at a quantile, interpolated between its neighbours; `None` without values.
+    /// The value at a quantile, interpolated between its neighbours; `None` without values
+    /// (`com.codahale.metrics.UniformSnapshot`).
     pub fn quantile(&self, quantile: f64) -> Option<f64> {
-        let histogram = self.histogram.as_deref()?;
-        let count = histogram.len();
+        let (cells, count) = self.together()?;
         let position = (quantile * (count + 1) as f64).clamp(1.0, count as f64);
         let below = position.floor();
-        let low = value_at(histogram, below as u64)?;
-        let high = value_at(histogram, position.ceil() as u64)?;
+        let low = value_at(&cells, below as u64)?;
+        let high = value_at(&cells, position.ceil() as u64)?;
         Some(low + (position - below) * (high - low))
+    }
+
+    /// The least value that at least this share of all is not above; `None` without values
+    /// (`io.prometheus.client.CKMSQuantiles`).
+    pub fn ranked(&self, quantile: f64) -> Option<f64> {
+        let (cells, count) = self.together()?;
+        value_at(&cells, ((quantile * count as f64).ceil() as u64).clamp(1, count))
+    }
+
+    /// All windows as one, with the number of values.
+    fn together(&self) -> Option<(Cells, u64)> {
+        let mut all = self.windows.front()?.clone();
+        for window in self.windows.iter().skip(1) {
+            window.0.iter().for_each(|(cell, times)| all.add(*cell, *times));
+        }
+        let count = all.0.iter().map(|(_, times)| u64::from(*times)).sum();
+        (count > 0).then_some((all, count))
     }
 }
 
 /// The value with this rank, counted from 1.
-fn value_at(histogram: &Histogram<u64>, rank: u64) -> Option<f64> {
+fn value_at(cells: &Cells, rank: u64) -> Option<f64> {
     let mut seen = 0;
-    histogram.iter_recorded().find_map(|step| {
-        seen += step.count_since_last_iteration();
-        (seen >= rank).then(|| histogram.lowest_equivalent(step.value_iterated_to()) as f64)
+    cells.0.iter().find_map(|(cell, times)| {
+        seen += u64::from(*times);
+        (seen >= rank).then(|| value_of(*cell) as f64)
     })
 }
 
@@ -91,7 +179,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn of(values: &[i64]) -> Distribution {
-        let mut distribution = Distribution::new(true);
+        let mut distribution = Distribution::new(Spread::Whole);
         values.iter().for_each(|value| distribution.record(*value));
         distribution
     }
@@ -100,6 +188,7 @@ mod tests {
     fn nothing_recorded_is_nothing() {
         let empty = of(&[]);
         assert_eq!((empty.min(), empty.max(), empty.sum, empty.count, empty.quantile(0.5)), (0, 0, 0, 0, None));
+        assert_eq!(empty.ranked(0.5), None);
     }
 
     /// Asked of `com.codahale.metrics.UniformSnapshot`.
@@ -115,8 +204,15 @@ mod tests {
     }
 
     #[test]
+    fn ranked_values_are_values_that_were_there() {
+        assert_eq!(of(&[1, 19]).ranked(0.5), Some(1.0));
+        assert_eq!(of(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]).ranked(0.99), Some(10.0));
+        assert_eq!(of(&[3]).ranked(0.0), Some(3.0));
+    }
+
+    #[test]
     fn a_basic_distribution_has_no_quantiles() {
-        let mut basic = Distribution::new(false);
+        let mut basic = Distribution::new(Spread::None);
         basic.record(5);
         basic.merge(&of(&[1]));
         assert_eq!((basic.min(), basic.max(), basic.quantile(0.5)), (1, 5, None));
@@ -128,6 +224,46 @@ mod tests {
         assert_eq!((wide.min(), wide.max(), wide.count), (i64::MIN, i64::MAX, 4));
         assert!(wide.quantile(0.999).unwrap() > 9.0e18);
         assert_eq!(wide.quantile(0.01), Some(0.0));
+    }
+
+    #[test]
+    fn old_values_leave_the_quantiles_and_stay_in_the_sums() {
+        let mut recent = Distribution::new(Spread::Recent);
+        recent.record(7);
+        for _ in 1..WINDOWS {
+            recent.turn();
+            assert_eq!(recent.ranked(0.5), Some(7.0));
+        }
+        recent.record(3);
+        recent.turn();
+        assert_eq!(recent.ranked(1.0), Some(3.0));
+        for _ in 0..WINDOWS {
+            recent.turn();
+        }
+        assert_eq!((recent.ranked(0.5), recent.sum, recent.count), (None, 10, 2));
+        assert!(recent.windows.is_empty(), "it takes no memory any more");
+    }
+
+    #[test]
+    fn windows_are_merged_by_age() {
+        let (mut one, mut two) = (Distribution::new(Spread::Recent), Distribution::new(Spread::Recent));
+        one.record(1);
+        one.turn();
+        two.record(2);
+        one.merge(&two);
+        for _ in 2..WINDOWS {
+            one.turn();
+        }
+        one.turn();
+        assert_eq!((one.ranked(0.0), one.ranked(1.0)), (Some(2.0), Some(2.0)));
+    }
+
+    #[test]
+    fn a_value_that_came_often_counts_so() {
+        let mut often = of(&[1]);
+        often.record_many(4, 3);
+        often.record_many(100, 0);
+        assert_eq!((often.sum, often.count, often.max(), often.ranked(0.5)), (13, 4, 4, Some(4.0)));
     }
 
     proptest! {
@@ -149,6 +285,18 @@ mod tests {
             values.sort_unstable();
             prop_assert_eq!(distribution.quantile(0.0), Some(values[0] as f64));
             prop_assert_eq!(distribution.quantile(1.0), Some(values[values.len() - 1] as f64));
+        }
+
+        #[test]
+        fn a_cell_is_less_than_a_hundredth_wide(value: u64) {
+            let least = value_of(cell_of(value));
+            prop_assert!(least <= value && value - least <= value / 100, "{value} in the cell of {least}");
+            prop_assert_eq!(cell_of(least), cell_of(value));
+        }
+
+        #[test]
+        fn cells_are_in_the_order_of_their_values(one: u64, two: u64) {
+            prop_assert_eq!(cell_of(one).cmp(&cell_of(two)), value_of(cell_of(one)).cmp(&value_of(cell_of(two))));
         }
     }
 }

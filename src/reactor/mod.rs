@@ -23,6 +23,7 @@ pub use watches::{Number, WatchKind, WatcherType, Watches};
 use crate::auth::Policy;
 use crate::engine::{ConnectionKey, Touch};
 use crate::jute::{Decode, Reader};
+use crate::metrics::{Provider, Readings};
 use crate::proto::acl::Id;
 use crate::proto::records::RequestHeader;
 use crate::proto::session::SessionId;
@@ -69,6 +70,8 @@ pub struct Settings {
     pub throttle: RequestThrottle,
     /// `largeRequest*`, over all reactors.
     pub large: Arc<LargeRequests>,
+    /// Which metrics provider is configured.
+    pub provider: Provider,
     /// Words of four letters that are commands.
     pub is_word: fn([u8; 4]) -> bool,
 }
@@ -234,6 +237,8 @@ pub struct Reactor {
     next_number: Number,
     /// Sums.
     pub stats: ReactorStats,
+    /// What is counted for metrics.
+    pub readings: Readings,
     listings: Listings,
     told: Vec<Number>,
     actions: Vec<WatchAction>,
@@ -244,6 +249,7 @@ impl Reactor {
     pub fn new(id: u16, settings: Arc<Settings>) -> Self {
         Reactor {
             id,
+            readings: Readings::new(settings.provider),
             settings,
             connections: HashMap::new(),
             watches: Watches::default(),
@@ -297,8 +303,14 @@ impl Reactor {
         &self.watches
     }
 
+    /// Requests in the lanes of all connections.
+    pub fn waiting(&self) -> usize {
+        self.connections.values().map(Connection::queued).sum()
+    }
+
     /// Forgets sums and latencies (`srst`).
     pub fn reset_statistics(&mut self) {
+        self.readings.reset();
         self.stats = ReactorStats { auth_failed: self.stats.auth_failed, ..ReactorStats::default() };
     }
 
@@ -657,6 +669,18 @@ impl Reactor {
 }
 
 impl ReactorStats {
+    /// Adds another reactor's.
+    pub fn merge(&mut self, other: &ReactorStats) {
+        self.received += other.received;
+        self.sent += other.sent;
+        self.bytes_received += other.bytes_received;
+        self.min_latency_ms = self.min_latency_ms.into_iter().chain(other.min_latency_ms).min();
+        self.max_latency_ms = self.max_latency_ms.max(other.max_latency_ms);
+        self.latency_sum_ms += other.latency_sum_ms;
+        self.latency_count += other.latency_count;
+        self.auth_failed += other.auth_failed;
+    }
+
     fn count(&mut self, latency_ms: i64) {
         self.sent += 1;
         self.min_latency_ms = Some(self.min_latency_ms.map_or(latency_ms, |min| min.min(latency_ms)));

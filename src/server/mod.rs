@@ -13,9 +13,11 @@ mod mailbox;
 mod measures;
 mod member;
 pub mod membership;
+mod monitor;
 mod pipeline;
 mod quorum;
 mod reactor_thread;
+mod scrape;
 mod snapshots;
 mod strangers;
 mod words;
@@ -39,6 +41,7 @@ use crate::tree::{OwnerRules, Tree};
 use limits::Connections;
 use log_thread::Log;
 use measures::Measures;
+use monitor::{LoadTimes, Monitor};
 use pipeline::Pipeline;
 use reactor_thread::ReactorShared;
 use snapshots::{SnapshotOptions, Snapshotter};
@@ -118,7 +121,8 @@ impl Server {
         let field_max = frame_max.saturating_add(usize::try_from(config.jute_extra_size).unwrap_or(0));
         dirs.open(&RealDisk, config.datadir_autocreate)?;
         let lock = FolderLock::take(&dirs)?;
-        let (mut tree, fresh, load_ms) = load(config, &dirs, owners, field_max)?;
+        let metrics_page = scrape::listen(config)?;
+        let (mut tree, fresh, loaded) = load(config, &dirs, owners, field_max)?;
 
         // A member leaves them to the leader's history.
         for session in if config.is_quorum() { Vec::new() } else { tree.orphaned_sessions() } {
@@ -174,7 +178,7 @@ impl Server {
             digest: config.digest_enabled,
             last_zxid: config.serialize_last_processed_zxid_enabled,
         };
-        let measures = Arc::new(Measures::new(words::provider_of(config)));
+        let measures = Arc::new(Measures::new(monitor::provider_of(config)));
         let snapshotter = Snapshotter::new(pipeline.clone(), dirs.clone(), snapshot_options, measures.clone());
         match fresh {
             // Without it a Java server would not trust the logs that follow.
@@ -186,7 +190,7 @@ impl Server {
                 // A marker that stays would let a folder that is lost later pass for a new one.
                 store::initialize_done(&RealDisk, &dirs)?;
                 // The next start then has no log to replay. Nothing replayed: nothing new to write.
-                if load_ms.2 > 0 {
+                if loaded.replayed > 0 {
                     snapshotter.start();
                 }
             }
@@ -199,6 +203,7 @@ impl Server {
         let log = Arc::new(open_log(config, &pipeline, &dirs, &measures, &snapshotter));
         let writing = log.clone();
         let log_thread = thread("log".into(), move || writing.run())?;
+        let monitor = Monitor::new(config, pipeline.clone(), measures.clone(), loaded);
         let shared = Arc::new(ReactorShared {
             pipeline: pipeline.clone(),
             log,
@@ -206,7 +211,7 @@ impl Server {
                 usize::try_from(config.max_client_cnxns).unwrap_or(0),
                 usize::try_from(config.max_cnxns).unwrap_or(0),
             ),
-            words: Words::new(config, address.port(), dirs.clone(), pipeline.clone(), measures, load_ms),
+            words: Words::new(config, address.port(), dirs.clone(), pipeline.clone(), measures, monitor.clone()),
             keep_alive: config.client_tcp_keep_alive,
         });
         let settings = Arc::new(Settings {
@@ -227,6 +232,7 @@ impl Server {
                 throttled_op_wait_ms: i64::from(config.throttled_op_wait_time_ms),
             },
             large: Arc::new(LargeRequests::new(config.large_request_threshold, config.large_request_max_bytes)),
+            provider: monitor::provider_of(config),
             is_word: crate::admin::four_letter::is_word,
         });
         let mut listener = Some(listener);
@@ -257,6 +263,9 @@ impl Server {
                 election.on_desertion(Box::new(move || pipeline.deserted(patience_ms)));
             }
             quorum::start(Arc::new(setup), election)?;
+        }
+        if let Some(page) = metrics_page {
+            scrape::start(page, monitor)?;
         }
         start_ticking(config, pipeline.clone())?;
         start_purging(config, dirs)?;
@@ -342,9 +351,6 @@ fn policy_of(config: &Config) -> Result<Policy, ServerError> {
     Ok(policy)
 }
 
-/// Loading the snapshot, replaying the log (both ms), transactions replayed.
-type LoadTimes = (i64, i64, i64);
-
 fn load(
     config: &Config,
     dirs: &Dirs,
@@ -395,8 +401,13 @@ fn load(
         "data loaded"
     );
     let ms = |time: Duration| time.as_millis() as i64;
-    let times = (ms(recovered.snapshot_time), ms(recovered.replay_time), recovered.replayed as i64);
-    Ok((tree, recovered.fresh, times))
+    let loaded = LoadTimes {
+        snapshot_ms: ms(recovered.snapshot_time),
+        replay_ms: ms(recovered.replay_time),
+        replayed: recovered.replayed as i64,
+        digest_mismatches: replay.digest_mismatches as i64,
+    };
+    Ok((tree, recovered.fresh, loaded))
 }
 
 fn listen(config: &Config) -> Result<TcpListener, ServerError> {

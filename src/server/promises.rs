@@ -63,6 +63,7 @@ impl World {
             outstanding_max: 1000,
             throttle: RequestThrottle::default(),
             large: Arc::new(LargeRequests::new(-1, -1)),
+            provider: crate::metrics::Provider::default(),
             is_word: |_| false,
         });
         World {

@@ -3,13 +3,14 @@
 
 use super::measures::Measures;
 use super::member::Role;
+use super::monitor::Monitor;
 use super::pipeline::Pipeline;
 use crate::admin::view::{
     ConnectedSession, Connection, Latency, MemberSettings, Mode, Sessions, Settings, Sizes, Statistics, WatchSummary,
 };
 use crate::admin::{Effect, Part, View, environment::Environment, four_letter};
 use crate::config::Config;
-use crate::metrics::{self, Provider, Readings};
+use crate::metrics::Readings;
 use crate::reactor::{Reactor, ReactorStats};
 use crate::store::{Dirs, RealDisk};
 use std::collections::HashSet;
@@ -26,13 +27,10 @@ pub struct Words {
     allowed: Vec<&'static str>,
     settings: Settings,
     dirs: Dirs,
-    provider: Provider,
     trace_mask: AtomicI64,
     pipeline: Arc<Pipeline>,
     measures: Arc<Measures>,
-    /// What `startup_*` and `dbinittime` show, ms.
-    load_ms: (i64, i64, i64),
-    quorum_size: usize,
+    monitor: Arc<Monitor>,
 }
 
 /// What one reactor tells of itself.
@@ -44,7 +42,6 @@ struct Told {
     summary: WatchSummary,
     /// Hashes of the watched paths: reactors may watch the same.
     watched: HashSet<u64>,
-    watch_count: usize,
 }
 
 impl Words {
@@ -55,7 +52,7 @@ impl Words {
         dirs: Dirs,
         pipeline: Arc<Pipeline>,
         measures: Arc<Measures>,
-        load_ms: (i64, i64, i64),
+        monitor: Arc<Monitor>,
     ) -> Self {
         let allowed = crate::admin::commands::COMMANDS.iter().map(|command| command.word);
         Words {
@@ -74,12 +71,10 @@ impl Words {
                 member: config.is_quorum().then(|| member_settings(config)),
             },
             dirs,
-            provider: provider_of(config),
             trace_mask: AtomicI64::new(TRACE_MASK),
             pipeline,
             measures,
-            load_ms,
-            quorum_size: if config.is_quorum() { config.more.ensemble.voters().count() } else { 0 },
+            monitor,
         }
     }
 
@@ -123,7 +118,7 @@ impl Words {
             View { serving: role.serves(), trace_mask: self.trace_mask.load(Ordering::Relaxed), ..View::not_serving() };
         let (listing, watching) = (wants(Part::Connections), wants(Part::Watches));
         let mut all = Told::default();
-        if listing || watching || wants(Part::Statistics) || wants(Part::Metrics) || wants(Part::WatchSummary) {
+        if listing || watching || wants(Part::Statistics) || wants(Part::WatchSummary) {
             for told in self.ask(move |reactor, pipeline| tell(reactor, pipeline, listing, watching)).await {
                 all.add(told);
             }
@@ -200,7 +195,7 @@ impl Words {
             view.environment = Environment::of_this_process();
         }
         if wants(Part::Metrics) {
-            view.metrics = self.readings(&all.stats, all.watch_count, latency);
+            view.metrics = self.monitor.readings().await;
         }
         view
     }
@@ -208,91 +203,23 @@ impl Words {
     fn connections(&self) -> usize {
         self.pipeline.mailboxes.iter().map(|mailbox| mailbox.connections.load(Ordering::Relaxed)).sum()
     }
-
-    fn readings(&self, stats: &ReactorStats, watches: usize, latency: Latency) -> Readings {
-        let mut readings = Readings::new(self.provider);
-        let (nodes, ephemerals, bytes, sessions) = self.pipeline.gate.read(|tree| {
-            (tree.node_count(), tree.ephemeral_count(), tree.approximate_data_size(), tree.sessions().len())
-        });
-        let mean = if latency.count == 0 { 0.0 } else { latency.sum as f64 / latency.count as f64 };
-        let connections = self.connections() as i64;
-        let fds = |name: &str| std::fs::read_dir(name).map_or(0, |entries| entries.count() as i64);
-        readings.set(metrics::AVG_LATENCY, mean);
-        for (gauge, value) in [
-            (metrics::MIN_LATENCY, latency.min),
-            (metrics::MAX_LATENCY, latency.max),
-            (metrics::PACKETS_RECEIVED, stats.received as i64),
-            (metrics::PACKETS_SENT, stats.sent as i64),
-            (metrics::NUM_ALIVE_CONNECTIONS, connections),
-            (metrics::OUTSTANDING_REQUESTS, self.pipeline.outstanding() as i64),
-            (metrics::ZNODE_COUNT, nodes as i64),
-            (metrics::WATCH_COUNT, watches as i64),
-            (metrics::EPHEMERALS_COUNT, ephemerals as i64),
-            (metrics::APPROXIMATE_DATA_SIZE, bytes as i64),
-            (metrics::GLOBAL_SESSIONS, sessions as i64),
-            (metrics::LOCAL_SESSIONS, 0),
-            (metrics::AUTH_FAILED_COUNT, stats.auth_failed as i64),
-            (metrics::OPEN_FILE_DESCRIPTOR_COUNT, fds("/proc/self/fd")),
-            (metrics::MAX_FILE_DESCRIPTOR_COUNT, file_descriptors_max()),
-            (metrics::UPTIME, self.pipeline.clock.now_ms()),
-        ] {
-            readings.set(gauge, value);
-        }
-        if self.pipeline.role() == Role::Leading {
-            let (followers, observers) = self.pipeline.learners();
-            for (gauge, value) in [
-                (metrics::LEARNERS, followers + observers),
-                (metrics::SYNCED_FOLLOWERS, followers),
-                (metrics::SYNCED_NON_VOTING_FOLLOWERS, 0),
-                (metrics::SYNCED_OBSERVERS, observers),
-            ] {
-                readings.set(gauge, value as i64);
-            }
-        }
-        if self.quorum_size > 0 {
-            readings.set(metrics::QUORUM_SIZE, self.quorum_size as i64);
-        }
-        if self.pipeline.role().learns() {
-            readings.set(metrics::SYNCED_OBSERVERS, 0);
-        }
-        readings.add(metrics::BYTES_RECEIVED_COUNT, stats.bytes_received as i64);
-        self.measures.with(|theirs| readings.merge(theirs));
-        let led = self.pipeline.leader_counts();
-        readings.add(metrics::PROPOSAL_COUNT, led.proposals);
-        readings.add(metrics::COMMIT_COUNT, led.commits);
-        readings.add(metrics::SNAP_COUNT, led.snaps);
-        readings.add(metrics::DIFF_COUNT, led.diffs);
-        readings.record(metrics::STARTUP_SNAP_LOAD_TIME, self.load_ms.0);
-        readings.record(metrics::STARTUP_TXNS_LOAD_TIME, self.load_ms.1);
-        readings.record(metrics::STARTUP_TXNS_LOADED, self.load_ms.2);
-        readings
-    }
 }
 
 impl Told {
     fn add(&mut self, other: Told) {
-        let (mine, theirs) = (&mut self.stats, other.stats);
-        mine.received += theirs.received;
-        mine.sent += theirs.sent;
-        mine.bytes_received += theirs.bytes_received;
-        mine.min_latency_ms = mine.min_latency_ms.into_iter().chain(theirs.min_latency_ms).min();
-        mine.max_latency_ms = mine.max_latency_ms.max(theirs.max_latency_ms);
-        mine.latency_sum_ms += theirs.latency_sum_ms;
-        mine.latency_count += theirs.latency_count;
-        mine.auth_failed += theirs.auth_failed;
+        self.stats.merge(&other.stats);
         self.connections.extend(other.connections);
         self.watches.extend(other.watches);
         self.summary.connections += other.summary.connections;
         self.watched.extend(other.watched);
         self.summary.paths = self.watched.len();
         self.summary.total += other.summary.total;
-        self.watch_count += other.watch_count;
     }
 }
 
 fn tell(reactor: &Reactor, pipeline: &Pipeline, listing: bool, watching: bool) -> Told {
     let offset = pipeline.clock.wall_ms() - pipeline.clock.now_ms();
-    let mut told = Told { stats: reactor.stats, watch_count: reactor.watches().count(), ..Told::default() };
+    let mut told = Told { stats: reactor.stats, ..Told::default() };
     if listing {
         told.connections = reactor.connections().map(|(_, connection)| shown(connection, offset)).collect();
     }
@@ -347,15 +274,6 @@ fn shown(connection: &crate::reactor::Connection, offset: i64) -> Connection {
     }
 }
 
-/// The provider of metrics that a configuration names (`metricsProvider.className`).
-pub fn provider_of(config: &Config) -> Provider {
-    match config.metrics_provider_class.rsplit('.').next() {
-        Some("PrometheusMetricsProvider") => Provider::Prometheus,
-        Some("NullMetricsProvider") => Provider::None,
-        _ => Provider::Default,
-    }
-}
-
 fn member_settings(config: &Config) -> MemberSettings {
     let ensemble = &config.more.ensemble;
     let own = config.more.my_id.and_then(|id| ensemble.members.get(&id));
@@ -373,10 +291,4 @@ fn member_settings(config: &Config) -> MemberSettings {
 
 fn absolute(path: &std::path::Path) -> String {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
-}
-
-fn file_descriptors_max() -> i64 {
-    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let line = limits.lines().find(|line| line.starts_with("Max open files"));
-    line.and_then(|line| line.split_whitespace().nth(3)?.parse().ok()).unwrap_or(-1)
 }

@@ -1,0 +1,203 @@
+//! Gathers what all threads have counted, and what stands at this moment, into one set of readings: for `mntr`, for the page of
+//! metrics, and for the admin server. Each thread's readings are asked of that thread, or lie behind a lock that is taken for
+//! batches; nothing is shared on the way of a request.
+
+use super::measures::Measures;
+use super::member::Role;
+use super::pipeline::Pipeline;
+use crate::admin::process::Process;
+use crate::admin::prometheus;
+use crate::config::Config;
+use crate::metrics::{self, Provider, Readings};
+use crate::reactor::{Reactor, ReactorStats};
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+use tokio::sync::oneshot;
+
+/// Loading of the data at the start.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LoadTimes {
+    /// Reading the snapshot, ms.
+    pub snapshot_ms: i64,
+    /// Replaying the logs, ms.
+    pub replay_ms: i64,
+    /// Transactions replayed.
+    pub replayed: i64,
+    /// Transactions after which the tree's digest was not the one in the log.
+    pub digest_mismatches: i64,
+}
+
+/// Whoever gathers readings.
+pub struct Monitor {
+    provider: Provider,
+    /// `metricsProvider.exportJvmInfo`.
+    shows_process: bool,
+    pipeline: Arc<Pipeline>,
+    measures: Arc<Measures>,
+    loaded: LoadTimes,
+    quorum_size: usize,
+}
+
+/// What one reactor tells.
+struct Told {
+    stats: ReactorStats,
+    readings: Readings,
+    watches: usize,
+    waiting: usize,
+}
+
+impl Monitor {
+    /// For a server with this configuration.
+    pub fn new(config: &Config, pipeline: Arc<Pipeline>, measures: Arc<Measures>, loaded: LoadTimes) -> Arc<Self> {
+        Arc::new(Monitor {
+            provider: provider_of(config),
+            shows_process: config.metrics_export_jvm_info,
+            pipeline,
+            measures,
+            loaded,
+            quorum_size: if config.is_quorum() { config.more.ensemble.voters().count() } else { 0 },
+        })
+    }
+
+    /// The text of a scrape; only samples with these names, unless there are none.
+    pub async fn scrape(&self, names: &HashSet<String>) -> String {
+        let started = Instant::now();
+        let process = self.shows_process.then(Process::this);
+        let mut readings = self.readings().await;
+        readings.set_own(metrics::SCRAPE_SECONDS, "", started.elapsed().as_secs_f64());
+        prometheus::filtered(prometheus::text(&readings, process.as_ref()), names)
+    }
+
+    /// Readings of all threads, and gauges as of now.
+    pub async fn readings(&self) -> Readings {
+        let mut readings = Readings::new(self.provider);
+        let (mut stats, mut watches, mut waiting) = (ReactorStats::default(), 0, 0);
+        for told in self.told().await {
+            stats.merge(&told.stats);
+            readings.merge(&told.readings);
+            watches += told.watches;
+            waiting += told.waiting;
+        }
+        readings.add(metrics::BYTES_RECEIVED_COUNT, stats.bytes_received as i64);
+        self.measures.with(|theirs| readings.merge(theirs));
+        self.put_connections(&stats, watches, &mut readings);
+        self.put_tree(&mut readings);
+        self.put_member(&mut readings);
+        self.put_start(&mut readings);
+        readings.set_own(metrics::QUEUE_LENGTH, "lanes", waiting as f64);
+        readings
+    }
+
+    async fn told(&self) -> Vec<Told> {
+        let tell = |reactor: &mut Reactor| Told {
+            stats: reactor.stats,
+            readings: reactor.readings.clone(),
+            watches: reactor.watches().count(),
+            waiting: reactor.waiting(),
+        };
+        let mut asked = Vec::new();
+        for mailbox in &self.pipeline.mailboxes {
+            let (to, from) = oneshot::channel();
+            mailbox.ask(Box::new(move |reactor| drop(to.send(tell(reactor)))));
+            asked.push(from);
+        }
+        let mut all = Vec::new();
+        for from in asked {
+            all.extend(from.await);
+        }
+        all
+    }
+
+    fn put_connections(&self, stats: &ReactorStats, watches: usize, readings: &mut Readings) {
+        let mailboxes = &self.pipeline.mailboxes;
+        let connections: usize = mailboxes.iter().map(|mailbox| mailbox.connections.load(Ordering::Relaxed)).sum();
+        let mean =
+            if stats.latency_count == 0 { 0.0 } else { stats.latency_sum_ms as f64 / stats.latency_count as f64 };
+        readings.set(metrics::AVG_LATENCY, mean);
+        for (gauge, value) in [
+            (metrics::MIN_LATENCY, stats.min_latency_ms.unwrap_or(0)),
+            (metrics::MAX_LATENCY, stats.max_latency_ms),
+            (metrics::PACKETS_RECEIVED, stats.received as i64),
+            (metrics::PACKETS_SENT, stats.sent as i64),
+            (metrics::NUM_ALIVE_CONNECTIONS, connections as i64),
+            (metrics::OUTSTANDING_REQUESTS, self.pipeline.outstanding() as i64),
+            (metrics::WATCH_COUNT, watches as i64),
+            (metrics::AUTH_FAILED_COUNT, stats.auth_failed as i64),
+            (
+                metrics::OPEN_FILE_DESCRIPTOR_COUNT,
+                std::fs::read_dir("/proc/self/fd").map_or(0, |all| all.count() as i64),
+            ),
+            (metrics::MAX_FILE_DESCRIPTOR_COUNT, file_descriptors_max()),
+            (metrics::UPTIME, self.pipeline.clock.now_ms()),
+        ] {
+            readings.set(gauge, value);
+        }
+    }
+
+    fn put_tree(&self, readings: &mut Readings) {
+        let (nodes, ephemerals, bytes, sessions) = self.pipeline.gate.read(|tree| {
+            (tree.node_count(), tree.ephemeral_count(), tree.approximate_data_size(), tree.sessions().len())
+        });
+        for (gauge, value) in [
+            (metrics::ZNODE_COUNT, nodes as i64),
+            (metrics::EPHEMERALS_COUNT, ephemerals as i64),
+            (metrics::APPROXIMATE_DATA_SIZE, bytes as i64),
+            (metrics::GLOBAL_SESSIONS, sessions as i64),
+            (metrics::LOCAL_SESSIONS, 0),
+        ] {
+            readings.set(gauge, value);
+        }
+    }
+
+    fn put_member(&self, readings: &mut Readings) {
+        let role = self.pipeline.role();
+        if role == Role::Leading {
+            let (followers, observers) = self.pipeline.learners();
+            for (gauge, value) in [
+                (metrics::LEARNERS, followers + observers),
+                (metrics::SYNCED_FOLLOWERS, followers),
+                (metrics::SYNCED_NON_VOTING_FOLLOWERS, 0),
+                (metrics::SYNCED_OBSERVERS, observers),
+            ] {
+                readings.set(gauge, value as i64);
+            }
+        }
+        if self.quorum_size > 0 {
+            readings.set(metrics::QUORUM_SIZE, self.quorum_size as i64);
+        }
+        if role.learns() {
+            readings.set(metrics::SYNCED_OBSERVERS, 0);
+        }
+        let led = self.pipeline.leader_counts();
+        readings.add(metrics::PROPOSAL_COUNT, led.proposals);
+        readings.add(metrics::COMMIT_COUNT, led.commits);
+        readings.add(metrics::SNAP_COUNT, led.snaps);
+        readings.add(metrics::DIFF_COUNT, led.diffs);
+    }
+
+    fn put_start(&self, readings: &mut Readings) {
+        let LoadTimes { snapshot_ms, replay_ms, replayed, digest_mismatches } = self.loaded;
+        readings.record(metrics::STARTUP_SNAP_LOAD_TIME, snapshot_ms);
+        readings.record(metrics::STARTUP_TXNS_LOAD_TIME, replay_ms);
+        readings.record(metrics::STARTUP_TXNS_LOADED, replayed);
+        readings.record(metrics::DBINITTIME, snapshot_ms + replay_ms);
+        readings.add(metrics::DIGEST_MISMATCHES_COUNT, digest_mismatches);
+    }
+}
+
+/// The provider of metrics that a configuration names (`metricsProvider.className`).
+pub fn provider_of(config: &Config) -> Provider {
+    match config.metrics_provider_class.rsplit('.').next() {
+        Some("PrometheusMetricsProvider") => Provider::Prometheus,
+        Some("NullMetricsProvider") => Provider::None,
+        _ => Provider::Default,
+    }
+}
+
+fn file_descriptors_max() -> i64 {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile)
+        .current
+        .map_or(-1, |soft| i64::try_from(soft).unwrap_or(i64::MAX))
+}
