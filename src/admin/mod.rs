@@ -16,6 +16,8 @@ pub mod view;
 #[cfg(test)]
 mod prometheus_tests;
 #[cfg(test)]
+mod queries_tests;
+#[cfg(test)]
 mod tests;
 
 pub use commands::{Command, Effect, Part};

@@ -48,7 +48,7 @@ fn families(text: &str) -> BTreeMap<String, Shape> {
 }
 
 /// Everything there is, with one reading each.
-fn everything() -> Readings {
+pub(super) fn everything() -> Readings {
     let mut readings = Readings::new(Provider::Prometheus);
     for gauge in Gauge::all() {
         match gauge.form().is_keyed() {
