@@ -59,6 +59,8 @@ pub struct More {
     pub origins: BTreeMap<&'static str, Origin>,
     /// Remarks for the log, in the order they came up.
     pub notes: Vec<Note>,
+    /// The server was told nothing at its start, neither a file nor a port.
+    pub embedded: bool,
 }
 
 /// The value of one key as it is in force.
@@ -80,6 +82,7 @@ const EMBEDDED: &str = "\
 dataDir=./data
 clientPort=2181
 clientPortAddress=127.0.0.1
+admin.serverAddress=127.0.0.1
 tickTime=2000
 autopurge.purgeInterval=1
 4lw.commands.whitelist=srvr,ruok,stat,mntr,conf,cons,dump,envi,isro,wchs
@@ -123,6 +126,7 @@ impl Config {
         let mut config = Self::default();
         config.take_lines(&properties)?;
         config.more.origins.clear();
+        config.more.embedded = true;
         config.take_system(system)?;
         config.finish()?;
         Ok(config)

@@ -11,6 +11,7 @@ mod properties;
 mod rules;
 mod sample;
 mod servers;
+mod shown;
 mod system;
 mod table;
 mod value;
