@@ -22,7 +22,7 @@ const WRITERS: usize = 4;
 
 fn start(data: &Path, more: &str) -> Server {
     let text = format!(
-        "tickTime=2000\ndataDir={}\nclientPort=0\nclientPortAddress=127.0.0.1\nmaxClientCnxns=0\n{more}",
+        "tickTime=2000\ndataDir={}\nclientPort=0\nclientPortAddress=127.0.0.1\nmaxClientCnxns=0\nadmin.enableServer=false\n{more}",
         data.display()
     );
     let config = Config::parse(text.as_bytes(), Path::new("zoo.cfg"), &SystemProperties::default()).unwrap();

@@ -29,7 +29,7 @@ impl Fixture {
     fn start(more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let text = format!(
-            "tickTime=2000\ndataDir={}\nclientPort=0\nclientPortAddress=127.0.0.1\nmaxClientCnxns=0\n{more}",
+            "tickTime=2000\ndataDir={}\nclientPort=0\nclientPortAddress=127.0.0.1\nmaxClientCnxns=0\nadmin.enableServer=false\n{more}",
             folder.path().display()
         );
         let config = Config::parse(text.as_bytes(), Path::new("zoo.cfg"), &SystemProperties::default()).unwrap();

@@ -1,6 +1,7 @@
-//! The table of commands: name, four-letter word, what it needs to know, what it changes, its text.
-//! One entry, many readers: the four-letter words use it now, the admin server's JSON is to render the same views.
+//! The table of commands: names, four-letter word, what it needs to know, what it changes, its text and its JSON.
+//! One entry, many readers: the four-letter words and the admin server render the same views.
 
+use super::json::{self, Fields};
 use super::{monitor, text, view::View};
 
 /// A part of the [`View`] that a command needs filled. Gathering some of them is work.
@@ -26,9 +27,15 @@ pub enum Part {
     Metrics,
     /// Machine and account.
     Environment,
+    /// What the process was told at its start.
+    Properties,
+    /// The newest snapshot on disk.
+    Snapshot,
+    /// Who votes and who leads, and which observers follow.
+    Ensemble,
 }
 
-/// What a command changes in the server, done before its text is sent.
+/// What a command changes in the server, done before its answer is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
     /// Latencies, packets, sizes of responses and proposals, and [`crate::metrics::Readings::reset`].
@@ -40,56 +47,134 @@ pub enum Effect {
     SetTraceMask(i64),
 }
 
+/// What the admin server has to do for a command beyond an answer of fields.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// Nothing.
+    Answer,
+    /// Take a snapshot and send it. Needs every permission on the root node.
+    Snapshot,
+    /// Put the body of a POST in the place of all data. Needs every permission on the root node.
+    Restore,
+}
+
 /// A command.
 #[derive(Debug)]
 pub struct Command {
     /// The name at the admin server.
     pub name: &'static str,
-    /// The four-letter word.
+    /// Other names there, beside the four-letter word.
+    pub aliases: &'static [&'static str],
+    /// The four-letter word; empty when only the admin server knows the command.
     pub word: &'static str,
-    /// What it shows of a server that is not serving; `None` when that makes no difference to it.
+    /// What the word shows of a server that is not serving; `None` when that makes no difference to it.
     pub(super) not_serving: Option<&'static str>,
+    /// The admin server answers it only while the server serves. Not always what the word does.
+    pub needs_server: bool,
     /// What it needs.
     pub parts: &'static [Part],
     /// What it changes when it runs without an argument.
     pub(super) effect: Option<Effect>,
     pub(super) text: fn(&View, &mut String),
+    pub(super) json: fn(&View, &mut Fields),
+    /// What else the admin server does for it.
+    pub work: Work,
 }
 
-const NOT_SERVING: &str = "This ZooKeeper instance is not currently serving requests";
+/// What a command says when nobody is served.
+pub(super) const NOT_SERVING: &str = "This ZooKeeper instance is not currently serving requests";
 const NOT_SERVING_LINE: &str = "This ZooKeeper instance is not currently serving requests\n";
 
-/// All commands that have a four-letter word.
+/// All commands, by name.
 pub static COMMANDS: &[Command] = &[
-    needing_server("configuration", "conf", &[Part::Settings, Part::Sizes], text::configuration),
-    needing_server("connections", "cons", &[Part::Connections], text::connections),
-    needing_server("dirs", "dirs", &[Part::Sizes], text::dirs),
-    needing_server("dump", "dump", &[Part::Sessions, Part::Connections], text::dump),
-    Command { not_serving: None, ..needing_server("environment", "envi", &[Part::Environment], text::environment) },
-    Command { not_serving: None, ..needing_server("get_trace_mask", "gtmk", &[], text::trace_mask) },
-    Command { not_serving: None, ..needing_server("set_trace_mask", "stmk", &[], text::trace_mask) },
-    Command { not_serving: Some(NOT_SERVING), ..needing_server("hash", "hash", &[Part::Digests], text::digests) },
-    Command { not_serving: Some("null"), ..needing_server("is_read_only", "isro", &[], text::is_read_only) },
-    needing_server("monitor", "mntr", &[Part::Statistics, Part::Metrics], monitor::text),
-    Command { not_serving: None, ..needing_server("ruok", "ruok", &[], text::imok) },
-    needing_server("server_stats", "srvr", &[Part::Statistics], text::server_stats),
-    needing_server("stats", "stat", &[Part::Statistics, Part::Connections], text::stats),
-    resetting("stat_reset", "srst", Effect::ResetStatistics, text::statistics_reset),
+    Command {
+        aliases: &["config"],
+        ..both("configuration", "conf", &[Part::Settings, Part::Sizes], text::configuration, json::configuration)
+    },
     resetting("connection_stat_reset", "crst", Effect::ResetConnections, text::connections_reset),
-    needing_server("watch_summary", "wchs", &[Part::WatchSummary], text::watch_summary),
-    needing_server("watches", "wchc", &[Part::Watches], text::watches),
-    needing_server("watches_by_path", "wchp", &[Part::Watches], text::watches_by_path),
+    both("connections", "cons", &[Part::Connections], text::connections, json::connections),
+    both("dirs", "dirs", &[Part::Sizes], text::dirs, json::dirs),
+    both("dump", "dump", &[Part::Sessions, Part::Connections], text::dump, json::dump),
+    Command {
+        aliases: &["env"],
+        ..always("environment", "envi", &[Part::Environment], text::environment, json::environment)
+    },
+    always("get_trace_mask", "gtmk", &[], text::trace_mask, json::trace_mask),
+    Command { not_serving: Some(NOT_SERVING), ..both("hash", "hash", &[Part::Digests], text::digests, json::digests) },
+    only_admin("initial_configuration", &["icfg"], &[Part::Settings], json::initial_configuration),
+    Command { not_serving: Some("null"), ..both("is_read_only", "isro", &[], text::is_read_only, json::is_read_only) },
+    only_admin("last_snapshot", &["lsnp"], &[Part::Snapshot], json::last_snapshot),
+    only_admin("leader", &["lead"], &[Part::Ensemble], json::leader),
+    // The admin server fails where the word says that nobody is served.
+    Command {
+        needs_server: false,
+        ..both("monitor", "mntr", &[Part::Statistics, Part::Metrics], monitor::text, monitor::json)
+    },
+    only_admin("observer_connection_stat_reset", &["orst"], &[], json::nothing),
+    only_admin("observers", &["obsr"], &[Part::Ensemble], json::observers),
+    Command { work: Work::Restore, ..only_admin("restore", &["rest"], &[], json::nothing) },
+    Command { not_serving: None, ..both("ruok", "ruok", &[], text::imok, json::nothing) },
+    both(
+        "server_stats",
+        "srvr",
+        &[Part::Statistics, Part::Sizes, Part::Metrics],
+        text::server_stats,
+        json::server_stats,
+    ),
+    always("set_trace_mask", "stmk", &[], text::trace_mask, json::trace_mask),
+    Command { work: Work::Snapshot, ..only_admin("snapshot", &["snap"], &[], json::nothing) },
+    resetting("stat_reset", "srst", Effect::ResetStatistics, text::statistics_reset),
+    both("stats", "stat", &[Part::Statistics, Part::Connections, Part::Sizes, Part::Metrics], text::stats, json::stats),
+    Command {
+        needs_server: false,
+        ..only_admin("system_properties", &["sysp"], &[Part::Properties], json::system_properties)
+    },
+    only_admin("voting_view", &[], &[Part::Ensemble], json::voting_view),
+    both("watch_summary", "wchs", &[Part::WatchSummary], text::watch_summary, json::watch_summary),
+    both("watches", "wchc", &[Part::Watches], text::watches, json::watches),
+    both("watches_by_path", "wchp", &[Part::Watches], text::watches_by_path, json::watches_by_path),
+    Command { needs_server: false, ..only_admin("zabstate", &[], &[Part::Ensemble], json::zab_state) },
 ];
 
-const fn needing_server(
+/// The command of this name at the admin server.
+pub fn named(name: &str) -> Option<&'static Command> {
+    let is_it = |command: &&Command| {
+        command.name == name || !name.is_empty() && command.word == name || command.aliases.contains(&name)
+    };
+    COMMANDS.iter().find(is_it)
+}
+
+const fn both(
     name: &'static str,
     word: &'static str,
     parts: &'static [Part],
     text: fn(&View, &mut String),
+    json: fn(&View, &mut Fields),
 ) -> Command {
-    Command { name, word, not_serving: Some(NOT_SERVING_LINE), parts, effect: None, text }
+    let not_serving = Some(NOT_SERVING_LINE);
+    let work = Work::Answer;
+    Command { name, aliases: &[], word, not_serving, needs_server: true, parts, effect: None, text, json, work }
+}
+
+const fn always(
+    name: &'static str,
+    word: &'static str,
+    parts: &'static [Part],
+    text: fn(&View, &mut String),
+    json: fn(&View, &mut Fields),
+) -> Command {
+    Command { not_serving: None, needs_server: false, ..both(name, word, parts, text, json) }
+}
+
+const fn only_admin(
+    name: &'static str,
+    aliases: &'static [&'static str],
+    parts: &'static [Part],
+    json: fn(&View, &mut Fields),
+) -> Command {
+    Command { aliases, ..both(name, "", parts, text::nothing, json) }
 }
 
 const fn resetting(name: &'static str, word: &'static str, effect: Effect, text: fn(&View, &mut String)) -> Command {
-    Command { effect: Some(effect), ..needing_server(name, word, &[], text) }
+    Command { effect: Some(effect), ..both(name, word, &[], text, json::nothing) }
 }

@@ -86,6 +86,11 @@ impl Environment {
     }
 }
 
+/// Memory that could be had, bytes; 0 where the system does not say.
+pub fn memory_available() -> u64 {
+    kilobytes(&std::fs::read_to_string("/proc/meminfo").unwrap_or_default(), "MemAvailable:") << 10
+}
+
 fn first_line(file: &str) -> Option<String> {
     let text = std::fs::read_to_string(file).ok()?;
     text.lines().next().map(str::to_owned)

@@ -63,6 +63,11 @@ pub(crate) fn civil(days: i64) -> (i64, i64, i64) {
     (era * 400 + year_of_era + i64::from(month <= 2), month, day)
 }
 
+/// `host:port`, as Jackson shows an `InetSocketAddress`.
+pub(super) fn host_and_port(address: SocketAddr) -> String {
+    socket_address(address).split_off(1)
+}
+
 /// `InetSocketAddress.toString` of an address that was never looked up.
 pub(super) fn socket_address(address: SocketAddr) -> String {
     let host = crate::auth::ip_identity(address.ip()).id;

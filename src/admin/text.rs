@@ -19,6 +19,8 @@ macro_rules! line {
     };
 }
 
+pub(super) fn nothing(_: &View, _: &mut String) {}
+
 pub(super) fn imok(_: &View, out: &mut String) {
     out.push_str("imok");
 }
@@ -97,7 +99,7 @@ fn put_session(connection: &Connection, out: &mut String) {
     let Some(session) = &connection.session else { return };
     let last_operation = session.last_operation.map_or("NA", |op| op.short_name());
     put!(out, ",sid=0x{:x},lop={last_operation}", session.id);
-    put!(out, ",est={},to={}", session.established_ms, session.timeout_ms);
+    put!(out, ",est={},to={}", connection.established_ms, session.timeout_ms);
     if session.last_cxid >= 0 {
         put!(out, ",lcxid=0x{:x}", session.last_cxid);
     }

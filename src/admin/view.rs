@@ -38,6 +38,12 @@ pub struct View {
     pub environment: Environment,
     /// Which kinds of trace messages are written.
     pub trace_mask: i64,
+    /// [`super::Part::Properties`]: what would be Java's system properties, sorted; secrets are not shown.
+    pub properties: Vec<(String, String)>,
+    /// [`super::Part::Snapshot`]: the newest snapshot on disk and when it was written, seconds since the Unix epoch.
+    pub snapshot: Option<(Zxid, i64)>,
+    /// [`super::Part::Ensemble`], of a member.
+    pub ensemble: Option<Ensemble>,
 }
 
 impl View {
@@ -58,6 +64,9 @@ impl View {
             metrics: Readings::new(Provider::None),
             environment: Environment::default(),
             trace_mask: 0,
+            properties: Vec::new(),
+            snapshot: None,
+            ensemble: None,
         }
     }
 }
@@ -114,6 +123,12 @@ pub struct Statistics {
     pub nodes: usize,
     /// Sizes of proposals, on a leader.
     pub proposals: Option<Extent>,
+    /// Since the start, ms.
+    pub uptime_ms: i64,
+    /// Credentials refused.
+    pub auth_failed: i64,
+    /// Syncs of the log above the warning threshold.
+    pub slow_syncs: u64,
 }
 
 /// Latencies in milliseconds.
@@ -170,6 +185,8 @@ pub struct Connection {
     pub received: u64,
     /// Packets sent.
     pub sent: u64,
+    /// When it came, ms since the Unix epoch.
+    pub established_ms: i64,
     /// The session, once there is one.
     pub session: Option<ConnectedSession>,
     /// When the connection is closed if nothing comes, ms since the Unix epoch.
@@ -183,8 +200,6 @@ pub struct ConnectedSession {
     pub id: SessionId,
     /// Last operation answered; none yet, or none since a reset, is `NA`.
     pub last_operation: Option<OpCode>,
-    /// When the connection came, ms since the Unix epoch.
-    pub established_ms: i64,
     /// Negotiated timeout.
     pub timeout_ms: i32,
     /// Xid of the last request, -1 without one.
@@ -272,6 +287,8 @@ pub struct Settings {
     pub server_id: i64,
     /// Members of an ensemble say more.
     pub member: Option<MemberSettings>,
+    /// The text of zoo.cfg as found at the start, without its secrets; not shown by members of an ensemble.
+    pub text: Option<String>,
 }
 
 /// What `conf` shows of a member of an ensemble.
@@ -291,4 +308,51 @@ pub struct MemberSettings {
     pub observer: bool,
     /// The configuration as text, without a newline at its end; not shown by a read-only server.
     pub membership: Option<String>,
+}
+
+/// An ensemble as one of its members sees it.
+#[derive(Debug, Clone, Default)]
+pub struct Ensemble {
+    /// This member.
+    pub my_id: i64,
+    /// Where others reach it.
+    pub own_quorum: Endpoints,
+    /// Where its elections are.
+    pub own_election: Endpoints,
+    /// Its client address, if its server line has one.
+    pub own_client: Option<String>,
+    /// Who leads, and its hosts.
+    pub leader: Option<(i64, String)>,
+    /// Who votes, by id.
+    pub voters: Vec<Voter>,
+    /// Observers that follow this server.
+    pub observers: Vec<Observer>,
+}
+
+/// Hosts and ports, as configured.
+#[derive(Debug, Clone, Default)]
+pub struct Endpoints(pub Vec<(String, u16)>);
+
+/// A member that votes.
+#[derive(Debug, Clone)]
+pub struct Voter {
+    /// Its id.
+    pub id: i64,
+    /// Where followers connect to.
+    pub quorum: Endpoints,
+    /// Where elections are.
+    pub election: Endpoints,
+    /// Where clients connect to, if the configuration says it.
+    pub client: Option<String>,
+}
+
+/// An observer that follows this server.
+#[derive(Debug, Clone)]
+pub struct Observer {
+    /// Its id.
+    pub id: i64,
+    /// Its address.
+    pub remote: SocketAddr,
+    /// Bytes that wait to be sent.
+    pub queued_bytes: usize,
 }

@@ -270,7 +270,7 @@ config_keys! {
         "Whether a client whose SASL authentication failed keeps its connection.";
     ip_auth_use_x_forwarded_for: bool =
         Key::prop("IPAuthenticationProvider.usexforwardedfor", Truth, "false", Operations),
-        "Whether the admin server takes a client's address from X-Forwarded-For.";
+        "Whether the admin server takes a client's address from X-Forwarded-For; here it never does.";
     ensemble_auth_names: Vec<String> = Key::prop("ensembleAuthName", List, "", Security).otherwise("none"),
         "Names of this ensemble that clients of the scheme ensemble may expect.";
 }
@@ -288,31 +288,31 @@ config_keys! {
         "Whether the Prometheus page shows the process as well.";
     audit_enable: bool = Key::prop("audit.enable", Truth, "false", Operations),
         "Whether changes are written to the audit log.";
-    admin_enable_server: bool = Key::prop("admin.enableServer", UnlessFalse, "true", Operations),
+    admin_enable_server: bool = Key::prop("admin.enableServer", UnlessFalse, "true", Now),
         "Whether the admin server runs.";
-    admin_server_address: String = Key::prop("admin.serverAddress", Host, "0.0.0.0", Operations),
+    admin_server_address: String = Key::prop("admin.serverAddress", Host, "0.0.0.0", Now),
         "Address of the admin server.";
-    admin_server_port: u16 = Key::prop("admin.serverPort", IntOrDefault, "8080", Operations),
+    admin_server_port: u16 = Key::prop("admin.serverPort", IntOrDefault, "8080", Now),
         "Port of the admin server.";
     admin_idle_timeout_ms: Millis =
-        Key::prop("admin.idleTimeout", IntOrDefault, "30000", Operations).unit(Milliseconds),
+        Key::prop("admin.idleTimeout", IntOrDefault, "30000", Now).unit(Milliseconds),
         "How long a connection to the admin server may be idle.";
-    admin_command_url: String = Key::prop("admin.commandURL", Text, "/commands", Operations),
+    admin_command_url: String = Key::prop("admin.commandURL", Text, "/commands", Now),
         "Path of the admin server's commands.";
-    admin_http_version: i32 = Key::prop("admin.httpVersion", IntOrDefault, "11", Operations),
+    admin_http_version: i32 = Key::prop("admin.httpVersion", IntOrDefault, "11", Security),
         "HTTP version of the admin server, 11 or 20.";
-    admin_port_unification: bool = Key::prop("admin.portUnification", Truth, "false", Operations),
+    admin_port_unification: bool = Key::prop("admin.portUnification", Truth, "false", Security),
         "Whether the admin server takes HTTP and HTTPS on its port.";
-    admin_force_https: bool = Key::prop("admin.forceHttps", Truth, "false", Operations),
-        "Whether the admin server takes HTTPS only.";
-    admin_need_client_auth: bool = Key::prop("admin.needClientAuth", Truth, "false", Operations),
+    admin_force_https: bool = Key::prop("admin.forceHttps", Truth, "false", Security),
+        "Whether the admin server takes HTTPS only; it stays off until there is TLS.";
+    admin_need_client_auth: bool = Key::prop("admin.needClientAuth", Truth, "false", Security),
         "Whether the admin server asks for a client certificate.";
-    admin_rate_limiter_interval_ms: Millis = Key::prop("admin.rateLimiterIntervalInMS", Int, "300000", Operations)
+    admin_rate_limiter_interval_ms: Millis = Key::prop("admin.rateLimiterIntervalInMS", Int, "300000", Now)
         .unit(Milliseconds),
-        "Interval in which snapshot and restore are done once at most.";
-    admin_snapshot_enabled: bool = Key::prop("admin.snapshot.enabled", Truth, "true", Operations),
+        "Interval in which restore is done once at most, and snapshot 1,000 times.";
+    admin_snapshot_enabled: bool = Key::prop("admin.snapshot.enabled", Truth, "true", Now),
         "Whether the admin server takes snapshots.";
-    admin_restore_enabled: bool = Key::prop("admin.restore.enabled", Truth, "true", Operations),
+    admin_restore_enabled: bool = Key::prop("admin.restore.enabled", Truth, "true", Now),
         "Whether the admin server restores snapshots.";
 }
 "TLS for clients" {

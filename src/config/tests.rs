@@ -239,16 +239,18 @@ fn mistakes_in_names_are_pointed_out() {
 #[test]
 fn keys_of_later_parts_are_accepted_aloud() {
     let config = load(
-        "secureClientPort=2281\nadmin.serverPort=8081\ninitLimit=10\nobserverMaster.sizeLimit=6000\nnio.numWorkerThreads=4\nsasl.client=false",
+        "secureClientPort=2281\nadmin.forceHttps=true\nIPAuthenticationProvider.usexforwardedfor=true\ninitLimit=10\nobserverMaster.sizeLimit=6000\nnio.numWorkerThreads=4\nsasl.client=false",
     );
     assert_eq!(
         notes(&config, "secureClientPort"),
         [(Loudness::Warn, "accepted, no effect yet: needs the TLS and SASL part")]
     );
     assert_eq!(
-        notes(&config, "admin.serverPort"),
+        notes(&config, "IPAuthenticationProvider.usexforwardedfor"),
         [(Loudness::Warn, "accepted, no effect yet: needs the operations part")]
     );
+    assert!(notes(&config, "admin.forceHttps")[0].1.contains("TLS"));
+    assert_eq!(notes(&load("admin.serverPort=8081"), "admin.serverPort"), [], "it has an effect by now");
     assert_eq!(notes(&config, "observerMaster.sizeLimit")[0].1, "accepted, no effect yet: needs the ensemble part");
     assert_eq!(notes(&config, "initLimit"), [], "it has an effect by now");
     assert_eq!(notes(&config, "nio.numWorkerThreads")[0].0, Loudness::Info);

@@ -414,7 +414,11 @@ impl Reactor {
                         turn.close.push(number);
                     }
                 }
-                Item::CloseAll => turn.close.extend(self.connections.keys().copied()),
+                Item::CloseAll => {
+                    turn.close.extend(self.connections.keys().copied());
+                    // Another tree may follow, whose nodes have the same numbers.
+                    self.listings = Listings::default();
+                }
                 Item::Close { number } => {
                     if let Some(connection) = self.connections.get_mut(&number) {
                         connection.state = State::Closing;

@@ -152,6 +152,16 @@ impl Link {
         let _ = self.queue.send(Item::Join { member, peer });
     }
 
+    /// The other end, while there is one.
+    pub fn remote(&self) -> Option<SocketAddr> {
+        self.socket.peer_addr().ok()
+    }
+
+    /// Bytes that wait to be sent.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
     /// Ends the connection in both directions.
     pub fn close(&self) {
         let _ = self.socket.shutdown(Shutdown::Both);

@@ -110,6 +110,7 @@ impl Log {
                 readings.record(metrics::FSYNCTIME, stats.sync_time_last.as_millis() as i64);
             }
         });
+        self.measures.set_slow_syncs(stats.slow_syncs);
         held.syncs = stats.syncs;
         Ok(())
     }

@@ -18,6 +18,7 @@ use crate::zab::{
 use bytes::Bytes;
 use hashbrown::HashMap;
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
@@ -119,6 +120,8 @@ pub(super) struct Member {
     ended: Option<String>,
     touched_ms: i64,
     pub counts: LeaderCounts,
+    /// Whom the last election found.
+    elected: Option<ServerId>,
 }
 
 /// What this server has done as a leader since it started; a standalone server counts nothing here, as the original.
@@ -149,6 +152,7 @@ impl Member {
             ended: None,
             touched_ms: 0,
             counts: LeaderCounts::default(),
+            elected: None,
         }
     }
 
@@ -211,6 +215,24 @@ impl Pipeline {
             }
             _ => (0, 0),
         }
+    }
+
+    /// Whom the last election found; nobody while there is none.
+    pub fn elected(&self) -> Option<ServerId> {
+        self.lock().member.elected
+    }
+
+    /// An election has found a leader.
+    pub fn set_elected(&self, leader: ServerId) {
+        self.lock().member.elected = Some(leader);
+    }
+
+    /// Observers that follow this leader: id, address, bytes that wait for them.
+    pub fn observers(&self) -> Vec<(ServerId, SocketAddr, usize)> {
+        let state = self.lock();
+        let Machine::Leading(leader) = &state.member.machine else { return Vec::new() };
+        let links = leader.observers().filter_map(|(link, id)| Some((id, state.member.links.get(&link)?)));
+        links.filter_map(|(id, link)| Some((id, link.remote()?, link.waiting()))).collect()
     }
 
     /// What was done as a leader.
@@ -338,6 +360,7 @@ impl Pipeline {
             member.role = Role::Looking;
             member.machine.rest();
             member.links.drain().for_each(|(_, link)| link.close());
+            member.elected = None;
             member.waiting.clear();
             member.syncs.clear();
             member.resuming.clear();
@@ -376,11 +399,37 @@ impl Pipeline {
         }
     }
 
+    /// On a server that is alone: puts another tree in the place of this one. Clients are sent away and find out what has
+    /// become of their sessions when they come back. `keep` writes the new tree to disk; when it fails, the old one is
+    /// put back. Numbers never go back, for clients' sake and because newer logs are on disk: a tree that is older than
+    /// what it replaces gets the next number.
+    pub fn restore<E>(&self, mut tree: Tree, keep: impl FnOnce() -> Result<(), E>) -> Result<Zxid, E> {
+        assert!(self.role() == Role::Alone, "only a server that is alone is restored while it runs");
+        let Some(last) = self.stand_down() else {
+            tracing::error!("the log does not answer; what it holds is read again at the next start");
+            std::process::exit(1);
+        };
+        let last = last.max(self.gate.read(Tree::zxid));
+        let zxid = if tree.zxid() >= last { tree.zxid() } else { last.next() };
+        tree.set_zxid(zxid);
+        let old = self.gate.write(|current| std::mem::replace(current, tree));
+        let kept = keep();
+        if kept.is_err() {
+            self.gate.write(|current| *current = old);
+        }
+        let zxid = self.gate.read(Tree::zxid);
+        let mut state = self.lock();
+        self.begin(&mut state);
+        state.member = Member::new(Role::Alone, Machine::Leading(Leader::alone(0, zxid).into()));
+        state.digests.clear();
+        kept.map(|()| zxid)
+    }
+
     /// Engine and sessions anew, from the tree; every session gets its full timeout.
     fn begin(&self, state: &mut State) {
         let (now_ms, wall_ms) = (self.clock.now_ms(), self.clock.wall_ms());
         let tick_ms = state.engine.sessions.tick_ms();
-        let mut sessions = SessionTable::new(tick_ms, session::first_id(self.me as u8, wall_ms as u64));
+        let mut sessions = SessionTable::new(tick_ms, session::first_id(self.session_member, wall_ms as u64));
         let rules = state.engine.rules().clone();
         self.gate.read(|tree| {
             for (id, timeout_ms) in tree.sessions() {

@@ -4,6 +4,7 @@
 mod election;
 mod gate;
 mod give_up;
+mod http;
 mod leader;
 mod learner;
 mod limits;
@@ -38,6 +39,8 @@ use crate::reactor::Settings;
 use crate::store::{self, Compression, Dirs, FolderLock, Fresh, LogOptions, LogWriter, RealDisk, StoreError};
 use crate::throttle::{ConnectionThrottle, ConnectionThrottleSettings, LargeRequests, RequestThrottle, SessionWeights};
 use crate::tree::{OwnerRules, Tree};
+pub use http::AdminRefused;
+use http::AdminServer;
 use limits::Connections;
 use log_thread::Log;
 use measures::Measures;
@@ -48,6 +51,7 @@ use snapshots::{SnapshotOptions, Snapshotter};
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use std::time::{Duration, Instant};
 use words::Words;
 
@@ -73,6 +77,9 @@ pub enum ServerError {
         /// Why not.
         error: io::Error,
     },
+    /// The port of the admin server.
+    #[error("{0}\nUnable to start AdminServer, exiting abnormally")]
+    Admin(AdminRefused),
     /// Something that this server cannot do yet.
     #[error("{0}")]
     Unsupported(String),
@@ -84,6 +91,7 @@ impl ServerError {
         match self {
             ServerError::Store(error) => error.exit_code(),
             ServerError::Unsupported(_) => 2,
+            ServerError::Admin(_) => 4,
             ServerError::Listen { .. } | ServerError::System { .. } => 1,
         }
     }
@@ -94,6 +102,7 @@ pub struct Server {
     pipeline: Arc<Pipeline>,
     address: SocketAddr,
     log_thread: std::thread::JoinHandle<Result<(), StoreError>>,
+    admin: Option<AdminServer>,
     /// Keeps other servers and tools away from the folders.
     _lock: FolderLock,
 }
@@ -122,6 +131,8 @@ impl Server {
         dirs.open(&RealDisk, config.datadir_autocreate)?;
         let lock = FolderLock::take(&dirs)?;
         let metrics_page = scrape::listen(config)?;
+        let trace_mask = Arc::new(AtomicI64::new(words::TRACE_MASK));
+        let admin = AdminServer::start(config, policy.clone(), trace_mask.clone())?;
         let (mut tree, fresh, loaded) = load(config, &dirs, owners, field_max)?;
 
         // A member leaves them to the leader's history.
@@ -204,6 +215,16 @@ impl Server {
         let writing = log.clone();
         let log_thread = thread("log".into(), move || writing.run())?;
         let monitor = Monitor::new(config, pipeline.clone(), measures.clone(), loaded);
+        let words = Words::new(
+            config,
+            address.port(),
+            dirs.clone(),
+            pipeline.clone(),
+            measures.clone(),
+            monitor.clone(),
+            trace_mask,
+        );
+        let words = Arc::new(words);
         let shared = Arc::new(ReactorShared {
             pipeline: pipeline.clone(),
             log,
@@ -211,7 +232,7 @@ impl Server {
                 usize::try_from(config.max_client_cnxns).unwrap_or(0),
                 usize::try_from(config.max_cnxns).unwrap_or(0),
             ),
-            words: Words::new(config, address.port(), dirs.clone(), pipeline.clone(), measures, monitor.clone()),
+            words: words.clone(),
             keep_alive: config.client_tcp_keep_alive,
         });
         let settings = Arc::new(Settings {
@@ -267,6 +288,17 @@ impl Server {
         if let Some(page) = metrics_page {
             scrape::start(page, monitor)?;
         }
+        if let Some(admin) = &admin {
+            admin.set_running(http::Running {
+                words,
+                pipeline: pipeline.clone(),
+                snapshotter,
+                measures,
+                owners,
+                digest,
+                ensemble: config.is_quorum(),
+            });
+        }
         start_ticking(config, pipeline.clone())?;
         start_purging(config, dirs)?;
         tracing::info!(
@@ -277,7 +309,12 @@ impl Server {
             ms = started.elapsed().as_millis() as u64,
             "ready"
         );
-        Ok(Server { pipeline, address, log_thread, _lock: lock })
+        Ok(Server { pipeline, address, log_thread, admin, _lock: lock })
+    }
+
+    /// Where the admin server listens, if there is one.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(AdminServer::address)
     }
 
     /// Where clients connect.

@@ -69,7 +69,7 @@ pub(super) struct State {
     to_log_bytes: usize,
     throttle: ConnectionThrottle,
     /// The tree's digest at every so many transactions, for `hash`.
-    digests: VecDeque<(Zxid, i64)>,
+    pub(super) digests: VecDeque<(Zxid, i64)>,
     /// The log thread sleeps until it is told of records.
     pub(super) log_sleeps: bool,
     pub(super) closed: bool,
@@ -106,6 +106,8 @@ pub struct Pipeline {
     policy: Arc<Policy>,
     pub(super) field_max: usize,
     pub(super) me: ServerId,
+    /// In the ids of sessions: a standalone server counts as 1, as the original's does.
+    pub(super) session_member: u8,
     outstanding: AtomicUsize,
 }
 
@@ -123,6 +125,7 @@ impl Pipeline {
         recent_max: usize,
     ) -> Self {
         assert!(reactors <= REACTORS_MAX, "{reactors} reactors, and bits for {REACTORS_MAX}");
+        let session_member = me.unwrap_or(1) as u8;
         let member = match me {
             Some(_) => Member::new(Role::Looking, Machine::Resting(History::new(tree.zxid(), recent_max))),
             None => Member::new(Role::Alone, Machine::Leading(Leader::alone(0, tree.zxid()).into())),
@@ -148,6 +151,7 @@ impl Pipeline {
             term_changed: Condvar::new(),
             field_max,
             me,
+            session_member,
             outstanding: AtomicUsize::new(0),
         }
     }
@@ -159,6 +163,12 @@ impl Pipeline {
     /// Writes between prepare and apply.
     pub fn outstanding(&self) -> usize {
         self.outstanding.load(Ordering::Relaxed)
+    }
+
+    /// Whether clients are served: there is a leader, and this server does not end.
+    pub fn is_serving(&self) -> bool {
+        let state = self.lock();
+        state.member.role.serves() && !state.closed
     }
 
     /// The digests kept for comparison with other servers, oldest first.

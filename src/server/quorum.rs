@@ -205,6 +205,10 @@ fn term(setup: &Arc<Setup>, electing: &mut dyn Electing) -> Result<(), ServerErr
     tracing::info!(%last, epoch = epochs.current, "looking for a leader");
     let decision = electing.elect(last, epochs.current);
     debug_assert!(setup.pipeline.role() == Role::Looking);
+    setup.pipeline.set_elected(match decision {
+        Decision::Lead => setup.me,
+        Decision::Follow(leader) => leader,
+    });
     match decision {
         Decision::Lead => {
             tracing::info!("leading");

@@ -44,7 +44,7 @@ pub struct ReactorShared {
     /// Limits of connections.
     pub limits: Connections,
     /// Four-letter words.
-    pub words: Words,
+    pub words: Arc<Words>,
     /// `clientTcpKeepAlive`.
     pub keep_alive: bool,
 }

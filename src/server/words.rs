@@ -6,7 +6,8 @@ use super::member::Role;
 use super::monitor::Monitor;
 use super::pipeline::Pipeline;
 use crate::admin::view::{
-    ConnectedSession, Connection, Latency, MemberSettings, Mode, Sessions, Settings, Sizes, Statistics, WatchSummary,
+    ConnectedSession, Connection, Endpoints, Ensemble, Latency, MemberSettings, Mode, Observer, Sessions, Settings,
+    Sizes, Statistics, Voter, WatchSummary,
 };
 use crate::admin::{Effect, Part, View, environment::Environment, four_letter};
 use crate::config::Config;
@@ -20,14 +21,16 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use tokio::sync::oneshot;
 
 /// The default of ZooTrace's mask.
-const TRACE_MASK: i64 = 306;
+pub const TRACE_MASK: i64 = 306;
 
 /// The operator's four-letter words.
 pub struct Words {
     allowed: Vec<&'static str>,
     settings: Settings,
     dirs: Dirs,
-    trace_mask: AtomicI64,
+    trace_mask: Arc<AtomicI64>,
+    /// What a member knows of its ensemble by its configuration.
+    ensemble: Option<Ensemble>,
     pipeline: Arc<Pipeline>,
     measures: Arc<Measures>,
     monitor: Arc<Monitor>,
@@ -53,8 +56,10 @@ impl Words {
         pipeline: Arc<Pipeline>,
         measures: Arc<Measures>,
         monitor: Arc<Monitor>,
+        trace_mask: Arc<AtomicI64>,
     ) -> Self {
         let allowed = crate::admin::commands::COMMANDS.iter().map(|command| command.word);
+        let allowed = allowed.filter(|word| !word.is_empty());
         Words {
             allowed: allowed.filter(|word| config.four_letter_word_allowed(word)).collect(),
             settings: Settings {
@@ -69,9 +74,11 @@ impl Words {
                 client_port_listen_backlog: config.client_port_listen_backlog,
                 server_id: config.more.my_id.filter(|_| config.is_quorum()).unwrap_or(0),
                 member: config.is_quorum().then(|| member_settings(config)),
+                text: config.shown_text().filter(|_| !config.is_quorum()),
             },
             dirs,
-            trace_mask: AtomicI64::new(TRACE_MASK),
+            trace_mask,
+            ensemble: config.is_quorum().then(|| ensemble_of(config)),
             pipeline,
             measures,
             monitor,
@@ -85,16 +92,27 @@ impl Words {
         if !self.allowed.contains(&command.word) {
             return four_letter::not_whitelisted(command);
         }
-        match command.effect(self.pipeline.role().serves(), argument) {
-            Some(Effect::SetTraceMask(mask)) => self.trace_mask.store(mask, Ordering::Relaxed),
-            Some(Effect::ResetStatistics) => {
+        if let Some(effect) = command.effect(self.is_serving(), argument) {
+            self.perform(effect).await;
+        }
+        command.text(&self.view(command.parts).await)
+    }
+
+    /// Whether clients are served.
+    pub fn is_serving(&self) -> bool {
+        self.pipeline.is_serving()
+    }
+
+    /// Changes what a command changes.
+    pub async fn perform(&self, effect: Effect) {
+        match effect {
+            Effect::SetTraceMask(mask) => self.trace_mask.store(mask, Ordering::Relaxed),
+            Effect::ResetStatistics => {
                 self.measures.with(Readings::reset);
                 drop(self.ask(|reactor, _| reactor.reset_statistics()).await);
             }
-            Some(Effect::ResetConnections) => drop(self.ask(|reactor, _| reactor.reset_connections()).await),
-            None => {}
+            Effect::ResetConnections => drop(self.ask(|reactor, _| reactor.reset_connections()).await),
         }
-        command.text(&self.view(command.parts).await)
     }
 
     async fn ask<R: Send + 'static>(
@@ -111,11 +129,16 @@ impl Words {
         answers
     }
 
-    async fn view(&self, parts: &[Part]) -> View {
-        let wants = |part: Part| parts.contains(&part);
+    /// The parts that a command needs.
+    pub async fn view(&self, parts: &[Part]) -> View {
+        // What is said of the ensemble says also what this server is.
+        let wants = |part: Part| parts.contains(&part) || part == Part::Statistics && parts.contains(&Part::Ensemble);
         let role = self.pipeline.role();
-        let mut view =
-            View { serving: role.serves(), trace_mask: self.trace_mask.load(Ordering::Relaxed), ..View::not_serving() };
+        let mut view = View {
+            serving: self.is_serving(),
+            trace_mask: self.trace_mask.load(Ordering::Relaxed),
+            ..View::not_serving()
+        };
         let (listing, watching) = (wants(Part::Connections), wants(Part::Watches));
         let mut all = Told::default();
         if listing || watching || wants(Part::Statistics) || wants(Part::WatchSummary) {
@@ -154,6 +177,9 @@ impl Words {
                     _ => None,
                 },
                 nodes,
+                uptime_ms: self.pipeline.clock.now_ms(),
+                auth_failed: all.stats.auth_failed as i64,
+                slow_syncs: self.measures.slow_syncs(),
                 ..Statistics::default()
             };
         }
@@ -191,6 +217,12 @@ impl Words {
         if wants(Part::Digests) {
             view.digests = self.pipeline.digests();
         }
+        if wants(Part::Snapshot) {
+            view.snapshot = self.dirs.newest_snapshot();
+        }
+        if wants(Part::Ensemble) {
+            view.ensemble = self.ensemble.clone().map(|ensemble| self.ensemble_now(ensemble));
+        }
         if wants(Part::Environment) {
             view.environment = Environment::of_this_process();
         }
@@ -198,6 +230,19 @@ impl Words {
             view.metrics = self.monitor.readings().await;
         }
         view
+    }
+
+    fn ensemble_now(&self, mut ensemble: Ensemble) -> Ensemble {
+        ensemble.leader = self.pipeline.elected().map(|leader| {
+            let hosts = ensemble.voters.iter().find(|voter| voter.id == leader).map(|voter| &voter.quorum);
+            let hosts: Vec<_> =
+                hosts.into_iter().flat_map(|hosts| hosts.0.iter().map(|(host, _)| host.clone())).collect();
+            (leader, hosts.join("|"))
+        });
+        let observers = self.pipeline.observers().into_iter();
+        ensemble.observers =
+            observers.map(|(id, remote, queued_bytes)| Observer { id, remote, queued_bytes }).collect();
+        ensemble
     }
 
     fn connections(&self) -> usize {
@@ -254,10 +299,10 @@ fn shown(connection: &crate::reactor::Connection, offset: i64) -> Connection {
         queued: connection.queued(),
         received: stats.received,
         sent: stats.sent,
+        established_ms: stats.established_ms + offset,
         session: connection.session().map(|id| ConnectedSession {
             id,
             last_operation: stats.last_op,
-            established_ms: stats.established_ms + offset,
             timeout_ms: connection.timeout_ms(),
             last_cxid: stats.last_cxid,
             last_zxid: stats.last_zxid,
@@ -286,6 +331,29 @@ fn member_settings(config: &Config) -> MemberSettings {
         quorum_ports: addresses.iter().map(|address| address.quorum_port).collect(),
         observer: false,
         membership: Some(ensemble.to_string()),
+    }
+}
+
+fn ensemble_of(config: &Config) -> Ensemble {
+    let ensemble = &config.more.ensemble;
+    let shown = |host: &crate::config::Host| host.to_string();
+    let voters = ensemble.voters().map(|member| Voter {
+        id: member.id,
+        quorum: Endpoints(member.addresses.iter().map(|at| (shown(&at.host), at.quorum_port)).collect()),
+        election: Endpoints(member.addresses.iter().map(|at| (shown(&at.host), at.election_port)).collect()),
+        client: member.client.as_ref().map(ToString::to_string),
+    });
+    let voters: Vec<Voter> = voters.collect();
+    let my_id = config.more.my_id.unwrap_or(-1);
+    let own = voters.iter().find(|voter| voter.id == my_id);
+    Ensemble {
+        my_id,
+        own_quorum: own.map(|own| own.quorum.clone()).unwrap_or_default(),
+        own_election: own.map(|own| own.election.clone()).unwrap_or_default(),
+        own_client: own.and_then(|own| own.client.clone()),
+        leader: None,
+        voters,
+        observers: Vec::new(),
     }
 }
 

@@ -46,6 +46,12 @@ impl Compression {
         }
     }
 
+    /// From the first bytes of a file or stream.
+    pub fn of_content(head: &[u8]) -> Self {
+        let compressed = [Compression::Gz, Compression::Snappy];
+        compressed.into_iter().find(|kind| head.starts_with(kind.magic())).unwrap_or(Compression::None)
+    }
+
     /// The first bytes of such a file.
     pub(super) fn magic(self) -> &'static [u8] {
         match self {

@@ -158,6 +158,14 @@ impl Dirs {
         self.initialize_paths().any(|path| disk.is_file(&path))
     }
 
+    /// The newest snapshot and when it was last written, in seconds since the Unix epoch; for who only shows it.
+    pub fn newest_snapshot(&self) -> Option<(Zxid, i64)> {
+        let newest = self.list_snapshots(&super::RealDisk).ok()?.into_iter().next()?;
+        let written = std::fs::metadata(self.snapshots.join(&newest.name)).and_then(|data| data.modified()).ok()?;
+        let seconds = written.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64);
+        Some((newest.zxid, seconds))
+    }
+
     /// How much the files take.
     pub fn sizes<D: Disk>(&self, disk: &D) -> Result<Sizes, StoreError> {
         let mut sizes = Sizes::default();

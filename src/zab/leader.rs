@@ -190,6 +190,12 @@ impl Leader {
         self.links.values().filter(|link| link.gets_proposals()).map(|link| (link.member, link.observer))
     }
 
+    /// Observers that get what is committed, by their links.
+    pub fn observers(&self) -> impl Iterator<Item = (LinkId, ServerId)> + '_ {
+        let observing = self.links.iter().filter(|(_, link)| link.observer && link.gets_proposals());
+        observing.map(|(id, link)| (*id, link.member))
+    }
+
     /// Members that serve, this one included: a new configuration needs a quorum of them.
     pub fn in_step(&self) -> impl Iterator<Item = ServerId> + '_ {
         let serving = self.links.values().filter(|link| matches!(link.step, Step::Ready | Step::Serving));
