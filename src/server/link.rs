@@ -152,14 +152,9 @@ impl Link {
         let _ = self.queue.send(Item::Join { member, peer });
     }
 
-    /// The other end, while there is one.
-    pub fn remote(&self) -> Option<SocketAddr> {
-        self.socket.peer_addr().ok()
-    }
-
     /// Bytes that wait to be sent.
     pub fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+        self.waiting.own.load(Ordering::Relaxed)
     }
 
     /// Ends the connection in both directions.

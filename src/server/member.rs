@@ -232,7 +232,7 @@ impl Pipeline {
         let state = self.lock();
         let Machine::Leading(leader) = &state.member.machine else { return Vec::new() };
         let links = leader.observers().filter_map(|(link, id)| Some((id, state.member.links.get(&link)?)));
-        links.filter_map(|(id, link)| Some((id, link.remote()?, link.waiting()))).collect()
+        links.map(|(id, link)| (id, link.peer, link.waiting())).collect()
     }
 
     /// What was done as a leader.
