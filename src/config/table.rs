@@ -314,6 +314,8 @@ config_keys! {
         "Whether the admin server takes snapshots.";
     admin_restore_enabled: bool = Key::prop("admin.restore.enabled", Truth, "true", Now),
         "Whether the admin server restores snapshots.";
+    admin_page_enabled: bool = Key::prop("admin.page.enabled", UnlessFalse, "true", Now),
+        "Whether the admin server has a web page at its root, with a tree that shows what its visitor may read.";
 }
 "TLS for clients" {
     client_cert_reload: bool = Key::prop("client.certReload", Truth, "false", Security),

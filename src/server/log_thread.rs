@@ -110,7 +110,7 @@ impl Log {
                 readings.record(metrics::FSYNCTIME, stats.sync_time_last.as_millis() as i64);
             }
         });
-        self.measures.set_slow_syncs(stats.slow_syncs);
+        self.measures.set_syncs(&stats);
         held.syncs = stats.syncs;
         Ok(())
     }

@@ -2,6 +2,7 @@
 //! each snapshot, never for a request.
 
 use crate::metrics::{Provider, Readings};
+use crate::store::LogStats;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -9,13 +10,20 @@ use std::sync::{Mutex, PoisonError};
 #[derive(Debug)]
 pub struct Measures {
     readings: Mutex<Readings>,
+    syncs: AtomicU64,
+    sync_time_us: AtomicU64,
     slow_syncs: AtomicU64,
 }
 
 impl Measures {
     /// No events yet.
     pub fn new(provider: Provider) -> Self {
-        Measures { readings: Mutex::new(Readings::new(provider)), slow_syncs: AtomicU64::new(0) }
+        Measures {
+            readings: Mutex::new(Readings::new(provider)),
+            syncs: AtomicU64::new(0),
+            sync_time_us: AtomicU64::new(0),
+            slow_syncs: AtomicU64::new(0),
+        }
     }
 
     /// Takes down what happened, or looks at it.
@@ -27,8 +35,15 @@ impl Measures {
         self.slow_syncs.load(Ordering::Relaxed)
     }
 
-    /// Says how many there were.
-    pub fn set_slow_syncs(&self, count: u64) {
-        self.slow_syncs.store(count, Ordering::Relaxed);
+    /// Syncs of the log since the start, and the time they took, microseconds.
+    pub fn syncs(&self) -> (u64, u64) {
+        (self.syncs.load(Ordering::Relaxed), self.sync_time_us.load(Ordering::Relaxed))
+    }
+
+    /// Takes over what the log has counted.
+    pub fn set_syncs(&self, stats: &LogStats) {
+        self.syncs.store(stats.syncs, Ordering::Relaxed);
+        self.sync_time_us.store(stats.sync_time.as_micros() as u64, Ordering::Relaxed);
+        self.slow_syncs.store(stats.slow_syncs, Ordering::Relaxed);
     }
 }

@@ -1,6 +1,7 @@
 //! Answers four-letter words: gathers what the command's table entry says it needs from the rooms that know it, and
 //! lets `admin` make the text. The numbers of connections are asked of each reactor in its own thread.
 
+use super::http::Row;
 use super::measures::Measures;
 use super::member::Role;
 use super::monitor::Monitor;
@@ -113,6 +114,32 @@ impl Words {
             }
             Effect::ResetConnections => drop(self.ask(|reactor, _| reactor.reset_connections()).await),
         }
+    }
+
+    /// A row of the admin server's history: cheap enough to be taken each second.
+    pub async fn pulse(&self) -> Row {
+        let mut sum = ReactorStats::default();
+        for stats in self.ask(|reactor, _| reactor.stats).await {
+            sum.received += stats.received;
+            sum.sent += stats.sent;
+            sum.bytes_received += stats.bytes_received;
+            sum.latency_sum_ms += stats.latency_sum_ms;
+            sum.latency_count += stats.latency_count;
+        }
+        let (syncs, sync_us) = self.measures.syncs();
+        let of = |number: u64| number as i64;
+        [
+            self.pipeline.clock.wall_ms(),
+            of(sum.received),
+            of(sum.sent),
+            of(sum.bytes_received),
+            sum.latency_sum_ms,
+            sum.latency_count,
+            of(syncs),
+            of(sync_us),
+            self.connections() as i64,
+            self.pipeline.outstanding() as i64,
+        ]
     }
 
     async fn ask<R: Send + 'static>(

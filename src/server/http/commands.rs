@@ -6,11 +6,11 @@ use super::{Running, Shared, query, restore, snapshot};
 use crate::admin::commands::{COMMANDS, named};
 use crate::admin::json::{self, Fields};
 use crate::admin::{Command, Work, jackson};
-use crate::auth::AuthOutcome;
-use crate::proto::acl;
+use crate::auth::{AuthOutcome, Policy};
+use crate::proto::acl::{self, Id};
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -68,7 +68,7 @@ async fn run(shared: &Arc<Shared>, called: &str, post: bool, request: Request) -
     }
     if command.work != Work::Answer {
         let Some(running) = serving else { return document(StatusCode::OK, &json::not_serving(called)) };
-        if let Err((status, why)) = authorize(shared, running, request.headers(), &request) {
+        if let Err((status, why)) = authorize(shared, running, &request) {
             tracing::warn!(command = command.name, why, "a command of the admin server is refused");
             return document(status, &json::refusal(called, why));
         }
@@ -114,16 +114,27 @@ async fn fields(
 }
 
 /// Whether the caller has every permission on the root node, by the one identity that the header proves.
-fn authorize(
-    shared: &Shared,
-    running: &Running,
-    headers: &HeaderMap,
-    request: &Request,
-) -> Result<(), (StatusCode, &'static str)> {
-    const NOT_AUTHENTICATED: (StatusCode, &str) = (StatusCode::UNAUTHORIZED, "Not authenticated");
-    let missing = (StatusCode::UNAUTHORIZED, "Auth info is missing for the command");
-    let header = headers.get(header::AUTHORIZATION).ok_or(missing)?;
-    let header = String::from_utf8_lossy(header.as_bytes());
+fn authorize(shared: &Shared, running: &Running, request: &Request) -> Result<(), (StatusCode, &'static str)> {
+    if !request.headers().contains_key(header::AUTHORIZATION) {
+        return Err((StatusCode::UNAUTHORIZED, "Auth info is missing for the command"));
+    }
+    let policy = &shared.settings.policy;
+    let identities = proven(policy, request).ok_or((StatusCode::UNAUTHORIZED, "Not authenticated"))?;
+    let permitted = running.pipeline.gate.read(|tree| {
+        let list = tree.get("/").and_then(|root| tree.acl(root.acl()));
+        policy.permits_each(list.map(|list| &**list), acl::ALL, &identities)
+    });
+    if permitted { Ok(()) } else { Err((StatusCode::FORBIDDEN, "Not authorized")) }
+}
+
+/// Where the caller is: the other end of the connection, whatever headers say.
+pub(super) fn peer(request: &Request) -> Option<IpAddr> {
+    request.extensions().get::<Peer>().map(|Peer(peer)| peer.ip().to_canonical())
+}
+
+/// What the header `Authorization: scheme [credentials]` proves; at least one identity.
+pub(super) fn proven(policy: &Policy, request: &Request) -> Option<Vec<Id>> {
+    let header = String::from_utf8_lossy(request.headers().get(header::AUTHORIZATION)?.as_bytes());
     // As Java splits: empty pieces at the end do not count.
     let mut words: Vec<&str> = header.split(' ').collect();
     while words.last().is_some_and(|word| word.is_empty()) {
@@ -132,18 +143,10 @@ fn authorize(
     let (scheme, credentials) = match words[..] {
         [scheme] => (scheme, None),
         [scheme, credentials] => (scheme, Some(credentials.as_bytes())),
-        _ => return Err(NOT_AUTHENTICATED),
+        _ => return None,
     };
-    let Some(Peer(peer)) = request.extensions().get::<Peer>() else { return Err(NOT_AUTHENTICATED) };
-    let address: IpAddr = peer.ip().to_canonical();
-    let policy = &shared.settings.policy;
-    let identities = match policy.authenticate(Some(scheme), credentials, address, &[]) {
-        AuthOutcome::Accepted(identities) if !identities.is_empty() => identities,
-        _ => return Err(NOT_AUTHENTICATED),
-    };
-    let permitted = running.pipeline.gate.read(|tree| {
-        let list = tree.get("/").and_then(|root| tree.acl(root.acl()));
-        policy.permits_each(list.map(|list| &**list), acl::ALL, &identities)
-    });
-    if permitted { Ok(()) } else { Err((StatusCode::FORBIDDEN, "Not authorized")) }
+    match policy.authenticate(Some(scheme), credentials, peer(request)?, &[]) {
+        AuthOutcome::Accepted(identities) if !identities.is_empty() => Some(identities),
+        _ => None,
+    }
 }

@@ -5,6 +5,8 @@
 mod address;
 mod commands;
 mod connection;
+mod history;
+mod page;
 mod query;
 mod restore;
 mod routes;
@@ -14,6 +16,7 @@ mod snapshot;
 mod tests;
 
 pub use address::Refused as AdminRefused;
+pub use history::Row;
 
 use super::limits::Connections;
 use super::measures::Measures;
@@ -41,6 +44,8 @@ const CONNECTIONS_OF_ADDRESS_MAX: usize = 64;
 pub struct Settings {
     policy: Arc<Policy>,
     command_url: String,
+    /// `admin.page.enabled`.
+    page: bool,
     idle: Option<Duration>,
     /// `admin.snapshot.enabled`.
     snapshot_enabled: bool,
@@ -76,6 +81,7 @@ struct Shared {
     settings: Settings,
     trace_mask: Arc<AtomicI64>,
     running: OnceLock<Running>,
+    history: history::History,
 }
 
 impl Shared {
@@ -131,7 +137,12 @@ impl AdminServer {
             }
             Err(error) => return Err(ServerError::Admin(error)),
         };
-        let shared = Arc::new(Shared { settings: Settings::new(config, policy), trace_mask, running: OnceLock::new() });
+        let shared = Arc::new(Shared {
+            settings: Settings::new(config, policy),
+            trace_mask,
+            running: OnceLock::new(),
+            history: history::History::default(),
+        });
         let end = Arc::new(Notify::new());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -141,10 +152,11 @@ impl AdminServer {
         let limits = Connections::new(CONNECTIONS_OF_ADDRESS_MAX, CONNECTIONS_MAX);
         thread("admin".into(), move || {
             let idle = serving.settings.idle;
-            let routes = routes::router(serving);
+            let routes = routes::router(serving.clone());
             runtime.block_on(async {
                 tokio::select! {
                     () = connection::accept(listener, limits, idle, routes) => {}
+                    () = history::record(serving) => {}
                     () = ending.notified() => {}
                 }
             });
@@ -182,6 +194,7 @@ impl Settings {
         Settings {
             policy,
             command_url: if url.starts_with('/') || url.is_empty() { url.to_owned() } else { format!("/{url}") },
+            page: config.admin_page_enabled,
             idle: Some(Duration::from_millis(millis(config.admin_idle_timeout_ms))).filter(|idle| !idle.is_zero()),
             snapshot_enabled: config.admin_snapshot_enabled,
             restore_enabled: config.admin_restore_enabled,

@@ -1,6 +1,6 @@
 //! Which address is answered by what: the commands below `admin.commandURL`, probes beside them.
 
-use super::{Shared, commands};
+use super::{Shared, commands, page};
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -15,7 +15,11 @@ pub struct Peer(pub SocketAddr);
 
 /// All addresses.
 pub(super) fn router(shared: Arc<Shared>) -> Router {
-    Router::new().route("/livez", get(live)).route("/readyz", get(ready)).fallback(commands::answer).with_state(shared)
+    let probes = Router::new().route("/livez", get(live)).route("/readyz", get(ready));
+    let url = &shared.settings.command_url;
+    // Commands at the root leave no room for it.
+    let routes = if shared.settings.page && !url.is_empty() { probes.merge(page::routes(url)) } else { probes };
+    routes.fallback(commands::answer).with_state(shared)
 }
 
 /// The process answers. It says nothing of whether clients are served.

@@ -512,3 +512,126 @@ fn off_when_it_is_switched_off_or_would_have_to_speak_in_the_clear() {
         server.stop().unwrap();
     }
 }
+
+#[test]
+fn the_page_is_whole_and_loads_nothing_from_elsewhere() {
+    let fixture = Fixture::start("admin.commandURL=/zk\"<");
+    let page = fixture.get("/");
+    assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    assert!(page.text().contains("content=\"/zk&quot;&lt;\""), "the address of the commands is told and is no markup");
+    assert!(page.header("content-security-policy").unwrap().starts_with("default-src 'none'"));
+    let mut files = 0;
+    for part in page.text().split(['"', '\'']).filter(|part| part.ends_with(".js") || part.ends_with(".css")) {
+        assert_eq!(fixture.get(&format!("/{part}")).status, 200, "{part}");
+        files += 1;
+    }
+    assert_eq!(files, 2);
+    let script = fixture.get("/page.js");
+    for part in script.text().split('"').filter(|part| part.starts_with("./")) {
+        assert_eq!(fixture.get(&part[1..]).status, 200, "{part}");
+    }
+    for address in ["/", "/page.js", "/page.css", "/chart.js", "/parts.js", "/tree.js"] {
+        let text = fixture.get(address).text().replace("http://www.w3.org/2000/svg", "");
+        assert!(!text.contains("http:") && !text.contains("https:") && !text.contains("//cdn"), "{address}");
+    }
+    let off = Fixture::start("admin.page.enabled=false");
+    assert_eq!((off.get("/").status, off.get("/api/node").status, off.get("/commands").status), (404, 404, 200));
+    let root = Fixture::start("admin.commandURL=/");
+    assert!(root.get("/").text().starts_with("<a href=\"/configuration\">"), "commands at the root leave no room");
+}
+
+#[test]
+fn the_overview_tells_what_was_before() {
+    let fixture = Fixture::start("");
+    fixture.create("/a", b"");
+    let read = |since: i64| fixture.get(&format!("/api/overview?since={since}")).json();
+    // A row each second: the one after the create shows its packets and its sync.
+    let seen = |overview: &serde_json::Value, column: usize| {
+        let rows = overview["history"]["rows"].as_array().unwrap();
+        rows.last().map_or(0, |row| row[column].as_i64().unwrap())
+    };
+    let mut overview = read(0);
+    while seen(&overview, 1) < 2 || seen(&overview, 6) < 1 {
+        std::thread::sleep(Duration::from_millis(50));
+        overview = read(0);
+    }
+    assert_eq!((&overview["serving"], &overview["zxid"]), (&true.into(), &format!("0x{:x}", fixture.zxid()).into()));
+    assert_eq!(overview["server_stats"]["server_stats"]["server_state"], "standalone");
+    assert!(overview["disk"]["total"].as_u64() >= overview["disk"]["free"].as_u64());
+    assert_eq!(overview["last_snapshot"]["zxid"], "0");
+    let later = seen(&overview, 0);
+    assert!(read(later)["history"]["rows"].as_array().unwrap().iter().all(|row| row[0].as_i64().unwrap() > later));
+    assert_eq!(fixture.get("/api/connections").json()["connections"], serde_json::json!([]));
+    assert_eq!(fixture.get("/api/watches").json()["num_total_watches"], 0);
+}
+
+/// A visitor of the page sees what a client with the same identity would get.
+#[test]
+fn the_tree_obeys_access_lists() {
+    let fixture = Fixture::start(&super_digest());
+    let own = crate::auth::Algorithm::parse("SHA1").unwrap().identity("me:pw");
+    fixture.client(async |client| {
+        let mine = [Acl::new(31, "digest", &own)];
+        client.create("/mine", Some(b"secret"), &mine, CreateMode::Persistent).await.unwrap();
+        client.create("/mine/child", Some(b""), &open(), CreateMode::Persistent).await.unwrap_err();
+        let half = [Acl::new(1, "world", "anyone"), Acl::new(31, "digest", &own)];
+        client.create("/half", Some(b"readable"), &half, CreateMode::Persistent).await.unwrap();
+        let here = [Acl::new(1, "ip", "127.0.0.1")];
+        client.create("/here", Some(b"local"), &here, CreateMode::Persistent).await.unwrap();
+        let there = [Acl::new(1, "ip", "10.1.1.1")];
+        client.create("/there", Some(b"remote"), &there, CreateMode::Persistent).await.unwrap();
+        client.create("/null", None, &open(), CreateMode::Persistent).await.unwrap();
+        client.create("/big", Some(&vec![1; 100_000]), &open(), CreateMode::Persistent).await.unwrap();
+    });
+    let node = |path: &str, headers: &[(&str, &str)]| {
+        ask(fixture.admin, "GET", &format!("/api/node?path={path}"), headers, &[])
+    };
+    let json = |path: &str, headers: &[(&str, &str)]| node(path, headers).json();
+
+    let hidden = json("/mine", &[]);
+    assert_eq!((&hidden["readable"], &hidden["stat"]["data_length"]), (&false.into(), &6.into()));
+    for field in ["data", "children", "acl"] {
+        assert!(hidden[field].is_null(), "{field}: {hidden}");
+    }
+    let forged = [("X-Forwarded-For", "10.1.1.1"), ("Forwarded", "for=10.1.1.1")];
+    assert_eq!(json("/there", &forged)["readable"], false);
+    assert_eq!(json("/here", &[])["data"], "bG9jYWw=");
+    assert_eq!(json("/half", &[])["acl"][1]["id"], "me:x", "no digests for who does not administrate");
+    let me = [("Authorization", "digest me:pw")];
+    assert_eq!(json("/mine", &me)["data"], "c2VjcmV0");
+    assert_eq!(json("/half", &me)["acl"][1]["id"], own.as_str());
+    assert_eq!(json("/mine", &[("Authorization", "digest me:wrong")])["readable"], false);
+    assert_eq!(json("/mine", &[("Authorization", SUPER)])["readable"], true);
+    assert_eq!(node("/mine", &[("Authorization", "nope x")]).status, 401);
+    assert_eq!(node("/nowhere", &[]).status, 404);
+    assert_eq!(node("nowhere", &[]).status, 404);
+    assert_eq!(ask(fixture.admin, "POST", "/api/node?path=/", &[], &[]).status, 405);
+    assert!(json("/null", &[])["data"].is_null());
+    let big = json("/big", &[]);
+    assert_eq!((&big["data_truncated"], &big["stat"]["data_length"]), (&true.into(), &100_000.into()));
+
+    let strict = Fixture::start("enforce.auth.enabled=true\nenforce.auth.schemes=digest");
+    let root = |headers: &[(&str, &str)]| ask(strict.admin, "GET", "/api/node?path=/", headers, &[]).status;
+    assert_eq!((root(&[]), root(&me)), (403, 200), "a server that asks its clients asks here too");
+}
+
+#[test]
+fn children_come_in_pages() {
+    let fixture = Fixture::start("");
+    fixture.client(async |client| {
+        client.create("/many", Some(b""), &open(), CreateMode::Persistent).await.unwrap();
+        for number in 0..450 {
+            let path = format!("/many/n{number:03}");
+            client.send_create(&path, Some(b""), &open(), CreateMode::Persistent).await.unwrap();
+        }
+        assert_eq!(client.all_children_number("/many").await.unwrap(), 450);
+    });
+    let page = |offset: usize| fixture.get(&format!("/api/node?path=/many&offset={offset}")).json();
+    let names = |page: &serde_json::Value| -> Vec<String> {
+        page["children"].as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned()).collect()
+    };
+    let all: Vec<String> = [0, 200, 400, 600].into_iter().flat_map(|offset| names(&page(offset))).collect();
+    let expected: Vec<String> = (0..450).map(|number| format!("n{number:03}")).collect();
+    assert_eq!(all, expected);
+    assert_eq!(page(0)["children_total"], 450);
+}
