@@ -20,6 +20,11 @@ impl Clock {
         self.origin.elapsed().as_millis() as i64
     }
 
+    /// Microseconds since the process began.
+    pub fn now_us(&self) -> u64 {
+        self.origin.elapsed().as_micros() as u64
+    }
+
     /// Until the monotonic clock shows `at_ms`.
     pub fn until(&self, at_ms: i64) -> Duration {
         Duration::from_millis(u64::try_from(at_ms - self.now_ms()).unwrap_or(0))

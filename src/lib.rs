@@ -3,6 +3,7 @@
 #![doc = include_str!("ARCHITECTURE.md")]
 
 pub mod admin;
+pub mod audit;
 pub mod auth;
 pub mod bench;
 pub mod cli;
@@ -11,6 +12,7 @@ pub mod clock;
 pub mod config;
 pub mod dev;
 pub mod engine;
+pub mod guard;
 pub mod jute;
 pub mod metrics;
 pub mod proto;
@@ -19,6 +21,7 @@ pub mod reactor;
 pub mod server;
 pub mod signals;
 pub mod store;
+pub mod talkers;
 pub mod throttle;
 pub mod tools;
 pub mod tree;

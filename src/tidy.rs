@@ -10,14 +10,17 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("tree", &["jute", "proto"]),
     ("auth", &["jute", "proto"]),
     ("throttle", &["proto"]),
+    ("talkers", &["jute", "proto"]),
+    ("audit", &["jute", "proto"]),
+    ("guard", &["jute", "proto"]),
     ("engine", &["jute", "proto", "tree", "auth", "store", "config", "quorum", "zab", "metrics"]),
     ("zab", &["jute", "proto", "store", "config"]),
-    ("reactor", &["jute", "proto", "tree", "auth", "engine", "throttle", "metrics"]),
+    ("reactor", &["jute", "proto", "tree", "auth", "engine", "throttle", "talkers", "audit", "guard", "metrics"]),
     ("store", &["jute", "proto"]),
     ("config", &[]),
     ("quorum", &["jute", "proto", "zab", "config"]),
     ("metrics", &["proto"]),
-    ("admin", &["proto", "metrics", "auth"]),
+    ("admin", &["proto", "metrics", "auth", "talkers"]),
     ("client", &["jute", "proto"]),
     ("cli", &["client", "proto", "config", "admin", "clock"]),
     ("dev", &["cli", "config", "server", "signals"]),
@@ -25,7 +28,8 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// Rooms that run unchanged in a simulator.
-const PURE: &[&str] = &["jute", "proto", "tree", "auth", "throttle", "engine", "zab", "reactor", "quorum", "metrics"];
+const PURE: &[&str] =
+    &["jute", "proto", "tree", "auth", "throttle", "talkers", "audit", "guard", "engine", "zab", "reactor", "quorum", "metrics"];
 
 /// What a pure room must not say. Shared counters are allowed; clocks, threads, locks, files, sockets and chance are not.
 const IMPURE: &[&str] = &[

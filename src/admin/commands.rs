@@ -2,7 +2,7 @@
 //! One entry, many readers: the four-letter words and the admin server render the same views.
 
 use super::json::{self, Fields};
-use super::{monitor, text, view::View};
+use super::{monitor, text, top, view::View};
 
 /// A part of the [`View`] that a command needs filled. Gathering some of them is work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub enum Part {
     Snapshot,
     /// Who votes and who leads, and which observers follow.
     Ensemble,
+    /// Who loads the server, and who watches how much.
+    Talk,
 }
 
 /// What a command changes in the server, done before its answer is made.
@@ -85,7 +87,7 @@ pub struct Command {
 pub(super) const NOT_SERVING: &str = "This ZooKeeper instance is not currently serving requests";
 const NOT_SERVING_LINE: &str = "This ZooKeeper instance is not currently serving requests\n";
 
-/// All commands, by name.
+/// The original's commands, by name.
 pub static COMMANDS: &[Command] = &[
     Command {
         aliases: &["config"],
@@ -136,12 +138,23 @@ pub static COMMANDS: &[Command] = &[
     Command { needs_server: false, ..only_admin("zabstate", &[], &[Part::Ensemble], json::zab_state) },
 ];
 
+/// Commands that the original does not have. The admin server's index is that of the original, and leaves them out.
+pub static OWN: &[Command] = &[
+    both("top", "otop", &[Part::Talk, Part::Statistics, Part::WatchSummary], top::text, top::json),
+    both("watch_counts", "wcnt", &[Part::Talk], top::watch_counts, top::watch_counts_json),
+];
+
+/// All commands: the original's, and those that only this server has.
+pub fn all() -> impl Iterator<Item = &'static Command> {
+    COMMANDS.iter().chain(OWN)
+}
+
 /// The command of this name at the admin server.
 pub fn named(name: &str) -> Option<&'static Command> {
     let is_it = |command: &&Command| {
         command.name == name || !name.is_empty() && command.word == name || command.aliases.contains(&name)
     };
-    COMMANDS.iter().find(is_it)
+    all().find(is_it)
 }
 
 const fn both(

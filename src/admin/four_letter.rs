@@ -1,7 +1,7 @@
 //! Four-letter words: four bytes in place of a length, a text, the end of the connection. Knows no sockets; the reactor
 //! recognizes a word, the server gathers what the table says and asks here for the text.
 
-use super::commands::{COMMANDS, Command, Effect};
+use super::commands::{Command, Effect, all};
 use super::view::View;
 
 /// What a telnet client sends when it is closed. It is known, and answered by nothing.
@@ -17,7 +17,7 @@ pub fn is_word(bytes: [u8; 4]) -> bool {
 
 /// The command of a word; none for [`TELNET_CLOSE`].
 pub fn command(bytes: [u8; 4]) -> Option<&'static Command> {
-    COMMANDS.iter().find(|command| command.word.as_bytes() == bytes)
+    all().find(|command| command.word.as_bytes() == bytes)
 }
 
 /// The answer to a word that the whitelist (`4lw.commands.whitelist`) does not name.

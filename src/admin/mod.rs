@@ -12,6 +12,7 @@ mod monitor;
 pub mod process;
 pub mod prometheus;
 mod text;
+pub mod top;
 pub mod version;
 pub mod view;
 

@@ -2,6 +2,7 @@
 //! table (see [`super::Part`]); the others stay at their defaults.
 
 use super::environment::Environment;
+use super::top::Talk;
 use crate::metrics::{Provider, Readings};
 use crate::proto::session::SessionId;
 use crate::proto::{OpCode, Zxid};
@@ -44,6 +45,8 @@ pub struct View {
     pub snapshot: Option<(Zxid, i64)>,
     /// [`super::Part::Ensemble`], of a member.
     pub ensemble: Option<Ensemble>,
+    /// [`super::Part::Talk`].
+    pub talk: Talk,
 }
 
 impl View {
@@ -67,6 +70,7 @@ impl View {
             properties: Vec::new(),
             snapshot: None,
             ensemble: None,
+            talk: Talk::default(),
         }
     }
 }

@@ -85,7 +85,7 @@ clientPortAddress=127.0.0.1
 admin.serverAddress=127.0.0.1
 tickTime=2000
 autopurge.purgeInterval=1
-4lw.commands.whitelist=srvr,ruok,stat,mntr,conf,cons,dump,envi,isro,wchs
+4lw.commands.whitelist=srvr,ruok,stat,mntr,conf,cons,dump,envi,isro,wchs,otop,wcnt
 ";
 
 /// Longest file of a configuration that is read.

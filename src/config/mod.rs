@@ -30,4 +30,4 @@ pub use sample::sample;
 pub use servers::{ClientAddress, Ensemble, Flaw, Host, Member, MemberAddress, java_address};
 pub use system::{SystemProperties, SystemProperty};
 pub use table::{Config, ENTRIES, FAMILIES};
-pub use value::{ClientAuth, PeerType, Reading, Secret, SnapshotCompression, StoreType};
+pub use value::{AuditFormat, ClientAuth, PeerType, Reading, Secret, SnapshotCompression, StoreType};

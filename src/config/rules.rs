@@ -32,6 +32,13 @@ pub fn scheme_of_class(class: &str) -> Option<&'static str> {
     }
 }
 
+/// `name=requests each second`; a name may hold further equals signs.
+fn rate(entry: &str) -> Option<(String, u32)> {
+    let (name, rate) = entry.rsplit_once('=')?;
+    let rate = rate.trim().parse().ok().filter(|rate| *rate > 0)?;
+    Some((name.trim().to_owned(), rate))
+}
+
 impl Config {
     /// Whether this server is a member of an ensemble, also of one member.
     pub fn is_quorum(&self) -> bool {
@@ -115,6 +122,7 @@ impl Config {
         self.check_folders_and_ports()?;
         self.derive_times()?;
         self.check_auth()?;
+        self.check_rates()?;
         self.more.my_id = read_my_id(&self.data_dir)?;
         self.settle_client_address()?;
         self.settle_peer_type();
@@ -128,6 +136,36 @@ impl Config {
             _ => None,
         };
         ConfigError::key(key, why).at_line(line)
+    }
+
+    fn check_rates(&self) -> Result<(), ConfigError> {
+        let keys = [
+            (name::request_rate_identities, &self.request_rate_identities),
+            (name::request_rate_prefixes, &self.request_rate_prefixes),
+        ];
+        for (key, entries) in keys {
+            for entry in entries {
+                rate(entry).ok_or_else(|| {
+                    self.blame(key, format!("{entry:?} is not of the form name=requests each second"))
+                })?;
+            }
+        }
+        match self.request_rate_prefixes.iter().find(|entry| !entry.starts_with('/')) {
+            Some(entry) => {
+                Err(self.blame(name::request_rate_prefixes, format!("{entry:?} does not begin with a path")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Requests each second of single identities.
+    pub fn identity_rates(&self) -> impl Iterator<Item = (String, u32)> {
+        self.request_rate_identities.iter().filter_map(|entry| rate(entry))
+    }
+
+    /// Requests each second of parts of the tree.
+    pub fn prefix_rates(&self) -> impl Iterator<Item = (String, u32)> {
+        self.request_rate_prefixes.iter().filter_map(|entry| rate(entry))
     }
 
     fn check_folders_and_ports(&mut self) -> Result<(), ConfigError> {

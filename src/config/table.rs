@@ -10,7 +10,7 @@ use super::keys::Bound::{AtLeast, Only, RaisedTo};
 use super::keys::Unit::{Bytes, Hours, Kilobytes, Milliseconds, Minutes, Seconds, Ticks};
 use super::keys::{Family, Key, config_keys};
 use super::value::Reading::*;
-use super::value::{ClientAuth, PeerType, Secret as SecretText, SnapshotCompression, StoreType};
+use super::value::{AuditFormat, ClientAuth, PeerType, Secret as SecretText, SnapshotCompression, StoreType};
 
 type Millis = i32;
 
@@ -147,6 +147,18 @@ config_keys! {
         "Bytes of large requests in work above which the next one closes its connection.";
     enforce_quota: bool = Key::prop("enforceQuota", Truth, "false", Now),
         "Whether hard quotas refuse writes.";
+    memory_budget_mb: i64 = Key::prop("memoryBudgetInMb", IntOrDefault, "0", Now),
+        "Memory of the process, in megabytes, above which writes that add something are refused; 0 sets no limit.";
+    disk_budget_mb: i64 = Key::prop("diskBudgetInMb", IntOrDefault, "0", Now),
+        "Size of snapshots and logs, in megabytes, above which writes that add something are refused; 0 sets no limit.";
+    disk_reserve_mb: i64 = Key::prop("diskReserveInMb", IntOrDefault, "0", Now),
+        "Free disk space, in megabytes, below which writes that add something are refused; 0 keeps none.";
+    request_rate_per_identity: i32 = Key::prop("requestRate.perIdentity", IntOrDefault, "0", Now),
+        "Requests each second of each identity, or address without one, beyond which they are refused; 0 sets no limit.";
+    request_rate_identities: Vec<String> = Key::prop("requestRate.identities", List, "", Now).otherwise("none"),
+        "Rates of single identities, such as digest:bob=100 or ip:10.0.0.1=50, in the place of the former.";
+    request_rate_prefixes: Vec<String> = Key::prop("requestRate.prefixes", List, "", Now).otherwise("none"),
+        "Rates of parts of the tree, such as /app=1000; a request counts for the longest path it is below.";
 }
 "Throttling" {
     request_throttle_max_requests: i32 = Key::prop("request_throttle_max_requests", IntOrDefault, "0", Now),
@@ -277,6 +289,15 @@ config_keys! {
 "Commands, metrics and audit" {
     four_letter_word_whitelist: Vec<String> = Key::prop("4lw.commands.whitelist", List, "srvr", Now),
         "Four-letter words that are answered; * answers all.";
+    slow_request_threshold_ms: i64 = Key::prop("slowRequest.threshold", IntOrDefault, "0", Now).unit(Milliseconds),
+        "Duration of a request from which a warning is logged, a few each second at most; 0 logs none.";
+    top_talkers_enabled: bool = Key::prop("topTalkers.enabled", Truth, "true", Now),
+        "Whether it is counted who loads the server, by session, address, identity, path and operation.";
+    top_talkers_half_life_ms: Millis = Key::prop("topTalkers.halfLife", IntOrDefault, "60000", Now)
+        .unit(Milliseconds).bound(RaisedTo(1000)),
+        "Time after which what a client did counts half.";
+    top_talkers_prefix_depth: i32 = Key::prop("topTalkers.prefixDepth", IntOrDefault, "2", Now).bound(RaisedTo(1)),
+        "How many names of a path are counted as one place.";
     metrics_provider_class: String =
         Key::cfg("metricsProvider.className", Choice(METRICS_PROVIDERS), METRICS_PROVIDERS[0], Now),
         "How metrics are shown: the original's names of its default, null and Prometheus providers.";
@@ -286,8 +307,17 @@ config_keys! {
         "Port of the Prometheus page.";
     metrics_export_jvm_info: bool = Key::cfg("metricsProvider.exportJvmInfo", Truth, "true", Now),
         "Whether the Prometheus page shows the process as well.";
-    audit_enable: bool = Key::prop("audit.enable", Truth, "false", Operations),
+    audit_enable: bool = Key::prop("audit.enable", Truth, "false", Now),
         "Whether changes are written to the audit log.";
+    audit_file: Option<PathBuf> = Key::prop("audit.file", Path, "", Now).otherwise("among the server's own log lines"),
+        "File of the audit log.";
+    audit_format: AuditFormat = Key::prop("audit.format", Choice(AuditFormat::WORDS), "text", Now),
+        "Lines of the audit log: text has the original's keys and values, json an object with the same.";
+    audit_file_size_kb: i64 = Key::prop("audit.fileSizeInKb", IntOrDefault, "10240", Now).unit(Kilobytes)
+        .bound(RaisedTo(1)),
+        "Size at which audit.file is renamed to audit.file.1, and that to audit.file.2.";
+    audit_file_count: i32 = Key::prop("audit.fileCount", IntOrDefault, "10", Now).bound(RaisedTo(1)),
+        "Renamed audit files that are kept.";
     admin_enable_server: bool = Key::prop("admin.enableServer", UnlessFalse, "true", Now),
         "Whether the admin server runs.";
     admin_server_address: String = Key::prop("admin.serverAddress", Host, "0.0.0.0", Now),

@@ -389,6 +389,16 @@ macro_rules! words_enum {
 }
 
 words_enum! {
+    /// How a line of the audit log is written.
+    AuditFormat {
+        /// The original's pairs of key and value.
+        Text = "text",
+        /// A JSON object.
+        Json = "json",
+    }
+}
+
+words_enum! {
     /// How snapshots are compressed on disk.
     SnapshotCompression {
         /// Plain files, `snapshot.<zxid>`.

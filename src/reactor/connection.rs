@@ -1,11 +1,15 @@
 //! One client connection: handshake state, identities, the lane of requests that wait their turn, bytes not yet read or
 //! written, and the numbers that `cons` shows.
 
+use super::auditing::Audited;
 use crate::engine::Touch;
-use crate::proto::OpCode;
+use crate::guard::Rate;
 use crate::proto::acl::Id;
 use crate::proto::session::SessionId;
+use crate::proto::{ErrorCode, OpCode};
+use crate::talkers::{Ledger, Tally};
 use crate::throttle::{Entry, LargeCharge, RequestThrottle, WaitingRequest};
+use compact_str::CompactString;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -49,13 +53,18 @@ pub(super) enum Waiting {
         op: OpCode,
         since_ms: i64,
         charge: LargeCharge,
+        /// What the audit log is to say of it.
+        audited: Option<Box<Audited>>,
+        /// Where it works, when somebody wants to know: the path for the log of slow requests, else its prefix.
+        place: Option<CompactString>,
     },
     Read(WaitingRead),
-    /// Waited too long at the entry; refused in its turn.
-    Throttled {
+    /// Waited too long at the entry, or is over a limit; refused in its turn.
+    Refused {
         op: OpCode,
         xid: i32,
         since_ms: i64,
+        error: ErrorCode,
     },
 }
 
@@ -108,10 +117,22 @@ pub struct Connection {
     /// Since when the next request waits for the entry to clear.
     pub(super) stalled_ms: Option<i64>,
     pub(super) stats: ConnectionStats,
+    /// What it cost since the ledger heard of it.
+    pub(super) tally: Tally,
+    /// Who the ledger says it is.
+    pub(super) name: Arc<str>,
+    /// The rate of its identity.
+    pub(super) rate: Option<Arc<Rate>>,
 }
 
 impl Connection {
-    pub(super) fn new(remote: SocketAddr, identities: Arc<[Id]>, now_ms: i64) -> Self {
+    pub(super) fn new(
+        remote: SocketAddr,
+        identities: Arc<[Id]>,
+        name: Arc<str>,
+        rate: Option<Arc<Rate>>,
+        now_ms: i64,
+    ) -> Self {
         Connection {
             remote,
             state: State::Fresh,
@@ -127,6 +148,9 @@ impl Connection {
             held_back: false,
             stalled_ms: None,
             stats: ConnectionStats { established_ms: now_ms, last_cxid: -1, ..ConnectionStats::default() },
+            tally: Tally::default(),
+            name,
+            rate,
         }
     }
 
@@ -165,6 +189,13 @@ impl Connection {
         match &self.state {
             State::Open { session, .. } => Some(*session),
             _ => None,
+        }
+    }
+
+    /// Tells the ledger what this connection cost since the last time.
+    pub(super) fn fold(&self, ledger: &mut Ledger) {
+        if self.tally != Tally::default() {
+            ledger.fold(self.session(), self.remote.ip(), &self.name, self.tally);
         }
     }
 

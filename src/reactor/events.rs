@@ -67,6 +67,7 @@ impl Reactor {
                 continue;
             }
             connection.output.extend_from_slice(frame);
+            connection.tally.bytes += frame.len() as u64;
             connection.stats.sent += 1;
             self.stats.sent += 1;
             turn.flush.push(*number);

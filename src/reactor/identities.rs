@@ -10,7 +10,7 @@ use crate::proto::records::{AuthPacket, SaslToken};
 
 impl Reactor {
     pub(super) fn authenticate(&mut self, number: Number, xid: i32, body: &[u8], turn: &mut Turn) {
-        let Some(connection) = self.connections.get_mut(&number) else { return };
+        let Some(connection) = self.connections.get(&number) else { return };
         let packet = AuthPacket::decode(&mut Reader::new(body, self.settings.field_max));
         let Ok(AuthPacket { scheme, auth, .. }) = packet else { return self.hang_up(number, turn) };
         let policy = &self.settings.policy;
@@ -18,8 +18,9 @@ impl Reactor {
             AuthOutcome::Accepted(ids) => {
                 let new: Vec<_> = ids.into_iter().filter(|id| !connection.identities.contains(id)).collect();
                 if !new.is_empty() {
-                    connection.identities = connection.identities.iter().cloned().chain(new).collect();
+                    self.identify(number, new);
                 }
+                let Some(connection) = self.connections.get_mut(&number) else { return };
                 let frame = begin_reply(&mut connection.output, xid, 0, ErrorCode::OK);
                 end_reply(&mut connection.output, frame);
                 connection.stats.sent += 1;

@@ -5,13 +5,17 @@
 //! The catch-up rule: a turn runs under shared access to the tree, works off everything that was delivered up to the
 //! tree's zxid, and only then reads. Deliveries are made under exclusive access, so nothing can be missing (WATCH-1, WATCH-3).
 
+mod auditing;
 mod connection;
 mod events;
+mod guarding;
 mod handshake;
 mod identities;
 mod listing;
 mod read;
 mod reply;
+mod slow;
+mod talking;
 mod watches;
 
 pub use connection::{Connection, ConnectionStats, WaitingRead};
@@ -20,19 +24,24 @@ pub use read::{ReadRequest, WatchAction, execute, put_event};
 pub use reply::put_write_reply;
 pub use watches::{Number, WatchKind, WatcherType, Watches};
 
+use crate::audit;
 use crate::auth::Policy;
 use crate::engine::{ConnectionKey, Touch};
+use crate::guard::{Budget, PrefixRates, Rates};
 use crate::jute::{Decode, Reader};
 use crate::metrics::{Provider, Readings};
 use crate::proto::acl::Id;
 use crate::proto::records::RequestHeader;
 use crate::proto::session::SessionId;
 use crate::proto::{Class, ErrorCode, OpCode, Zxid};
+use crate::talkers::{self, Ledger, Tally, path_of};
 use crate::throttle::{Entry, LargeRequests, RequestThrottle, pauses_reading};
 use crate::tree::{Change, Tree};
+use auditing::{Audited, Departed};
 use connection::{State, Waiting};
 use hashbrown::HashMap;
 use read::{begin_reply, end_reply};
+use slow::Slow;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
@@ -72,6 +81,18 @@ pub struct Settings {
     pub large: Arc<LargeRequests>,
     /// Which metrics provider is configured.
     pub provider: Provider,
+    /// How it is counted who loads the server; `None` counts nothing.
+    pub talkers: Option<talkers::Settings>,
+    /// `audit.enable`.
+    pub audit: bool,
+    /// Budgets of memory and disk, over all reactors.
+    pub budget: Arc<Budget>,
+    /// Rates of identities.
+    pub rates: Option<Arc<dyn Rates>>,
+    /// Rates of places in the tree, over all reactors.
+    pub prefix_rates: Arc<PrefixRates>,
+    /// Requests that take at least so long are logged, ms; 0 logs none.
+    pub slow_request_ms: i64,
     /// Words of four letters that are commands.
     pub is_word: fn([u8; 4]) -> bool,
 }
@@ -199,6 +220,8 @@ pub struct Turn {
     pub close: Vec<Number>,
     /// Connections that sent a four-letter word (and, for `stmk`, its argument).
     pub words: Vec<(Number, [u8; 4], Vec<u8>)>,
+    /// For the audit log, in order.
+    pub audited: Vec<audit::Event>,
 }
 
 /// Sums over all connections, past ones included.
@@ -220,7 +243,12 @@ pub struct ReactorStats {
     pub latency_count: i64,
     /// Failed authentications.
     pub auth_failed: u64,
+    /// Requests refused for a budget or a rate.
+    pub refused: u64,
 }
+
+/// Bytes in front of a request's record: the frame's length, xid and operation.
+const HEADER: usize = 12;
 
 /// Whether a request goes to the engine, and not to the tree.
 fn travels(class: Option<Class>, op: OpCode, ensemble: bool) -> bool {
@@ -242,11 +270,18 @@ pub struct Reactor {
     listings: Listings,
     told: Vec<Number>,
     actions: Vec<WatchAction>,
+    ledger: Option<Box<Ledger>>,
+    departed: Departed,
+    slow: Slow,
+    /// The name of who has proven nothing, of most connections.
+    anyone: Arc<str>,
 }
 
 impl Reactor {
     /// A reactor without connections.
     pub fn new(id: u16, settings: Arc<Settings>) -> Self {
+        // The clock of a server begins with it.
+        let ledger = settings.talkers.map(|settings| Box::new(Ledger::new(settings, 0)));
         Reactor {
             id,
             readings: Readings::new(settings.provider),
@@ -258,6 +293,10 @@ impl Reactor {
             listings: Listings::default(),
             told: Vec::new(),
             actions: Vec::new(),
+            ledger,
+            departed: Departed::default(),
+            slow: Slow::default(),
+            anyone: talking::ANYONE.into(),
         }
     }
 
@@ -266,7 +305,9 @@ impl Reactor {
         let number = self.next_number;
         self.next_number += 1;
         let identities: Arc<[Id]> = [crate::auth::ip_identity(remote.ip())].into();
-        self.connections.insert(number, Connection::new(remote, identities, now_ms));
+        let name = self.name_of(&identities);
+        let rate = self.rate_of(&identities);
+        self.connections.insert(number, Connection::new(remote, identities, name, rate, now_ms));
         number
     }
 
@@ -274,7 +315,11 @@ impl Reactor {
     pub fn closed(&mut self, number: Number) -> Option<SessionId> {
         self.watches.remove_connection(number);
         let connection = self.connections.remove(&number)?;
+        if let Some(ledger) = &mut self.ledger {
+            connection.fold(ledger);
+        }
         let session = connection.session();
+        self.remember_departed(number, &connection);
         for waiting in connection.lane {
             if let Waiting::Write { charge, .. } = waiting {
                 self.settings.large.release(charge);
@@ -376,14 +421,32 @@ impl Reactor {
             match item {
                 Item::Change(change) => self.notify(&change, turn),
                 Item::Written { number, bytes, xid, zxid, close } => {
-                    let Some(connection) = self.connections.get_mut(&number) else { continue };
-                    connection.output.extend_from_slice(&delivery.bytes[bytes]);
+                    let reply = &delivery.bytes[bytes];
+                    let Some(connection) = self.connections.get_mut(&number) else {
+                        self.audit_departed(number, reply, turn);
+                        continue;
+                    };
+                    connection.output.extend_from_slice(reply);
                     turn.flush.push(number);
-                    if let Some(Waiting::Write { op, since_ms, charge }) = connection.lane.pop_front() {
+                    if let Some(Waiting::Write { op, since_ms, charge, place, audited }) = connection.lane.pop_front() {
                         self.settings.large.release(charge);
                         connection.writes_in_flight -= 1;
                         let latency = connection.replied(op, xid, zxid.0, since_ms, now_ms);
                         self.stats.count(latency);
+                        if let Some(ledger) = &mut self.ledger {
+                            let time_us = latency.unsigned_abs() * 1_000;
+                            let tally = Tally { requests: 0, bytes: reply.len() as u64, time_us };
+                            connection.tally.add(tally);
+                            let prefix = match self.settings.slow_request_ms {
+                                0 => place.as_deref(),
+                                _ => place.as_deref().map(|path| ledger.prefix(path)),
+                            };
+                            ledger.count(op, prefix, tally);
+                        }
+                        if let Some(audited) = audited {
+                            audited.tell(&self.settings, reply, &connection.identities, turn);
+                        }
+                        self.slow.waited(&self.settings, connection, op, xid, place.as_deref(), latency, now_ms);
                     }
                     if close {
                         connection.state = State::Closing;
@@ -395,9 +458,16 @@ impl Reactor {
                 }
                 Item::Read { number, bytes, op, xid, zxid, since_ms, actions } => {
                     let Some(connection) = self.connections.get_mut(&number) else { continue };
+                    if let Some(ledger) = &mut self.ledger {
+                        // That it came was counted when it left the lane.
+                        let tally = Tally { requests: 0, bytes: bytes.len() as u64, time_us: 0 };
+                        connection.tally.add(tally);
+                        ledger.count(op, None, tally);
+                    }
                     connection.output.extend_from_slice(&delivery.bytes[bytes]);
                     let latency = connection.replied(op, xid, zxid.0, since_ms, now_ms);
                     self.stats.count(latency);
+                    self.slow.waited(&self.settings, connection, op, xid, None, latency, now_ms);
                     turn.flush.push(number);
                     self.act(number, zxid, actions);
                 }
@@ -418,6 +488,8 @@ impl Reactor {
                     turn.close.extend(self.connections.keys().copied());
                     // Another tree may follow, whose nodes have the same numbers.
                     self.listings = Listings::default();
+                    // What they asked for is not answered any more.
+                    self.departed = Departed::default();
                 }
                 Item::Close { number } => {
                     if let Some(connection) = self.connections.get_mut(&number) {
@@ -515,6 +587,8 @@ impl Reactor {
             used += 4 + length;
             self.stats.received += 1;
             connection.stats.received += 1;
+            connection.tally.requests += 1;
+            connection.tally.bytes += 4 + length as u64;
             match (&connection.state, entry) {
                 (State::Fresh, _) => self.connect(tree, number, frame, turn),
                 (_, Entry::Drop) => self.hang_up(number, turn),
@@ -548,13 +622,16 @@ impl Reactor {
             return self.last_words(number, header.xid, 0, ErrorCode::SESSION_CLOSED_REQUIRE_SASL_AUTH, turn);
         }
         let xid = if op == OpCode::PING { -2 } else { header.xid };
-        match op.class() {
-            None => self.last_words(number, xid, -1, ErrorCode::UNIMPLEMENTED, turn),
-            Some(_) if throttled => {
-                connection.lane.push_back(Waiting::Throttled { op, xid, since_ms: now_ms });
+        let refusal = if throttled { Some(ErrorCode::THROTTLED_OP) } else { self.refusal(number, op, body, now_ms) };
+        let Some(connection) = self.connections.get_mut(&number) else { return };
+        match (op.class(), refusal) {
+            (None, _) => self.last_words(number, xid, -1, ErrorCode::UNIMPLEMENTED, turn),
+            (Some(_), Some(error)) => {
+                connection.lane.push_back(Waiting::Refused { op, xid, since_ms: now_ms, error });
+                self.count_request(op, body, frame.len());
                 self.advance(tree, number, now_ms, turn);
             }
-            class if travels(class, op, self.settings.ensemble) => {
+            (class, None) if travels(class, op, self.settings.ensemble) => {
                 let mut reads = Vec::new();
                 while let Some(Waiting::Read(_)) = connection.lane.back() {
                     if let Some(Waiting::Read(read)) = connection.lane.pop_back() {
@@ -570,17 +647,25 @@ impl Reactor {
                         return self.hang_up(number, turn);
                     }
                 };
-                connection.lane.push_back(Waiting::Write { op, since_ms: now_ms, charge });
+                let place = match (&self.ledger, self.settings.slow_request_ms) {
+                    (None, 0) => None,
+                    (Some(ledger), 0) => path_of(op, body).map(|path| ledger.prefix(path).into()),
+                    _ => path_of(op, body).map(Into::into),
+                };
+                let audited = (self.settings.audit && audit::is_audited(op)).then(|| Audited::new(session, op, body));
+                connection.lane.push_back(Waiting::Write { op, since_ms: now_ms, charge, place, audited });
                 connection.writes_in_flight += 1;
                 let identities = connection.identities.clone();
+                reads.iter().for_each(|read| self.count_request(read.op, &read.body, read.body.len()));
+                self.count_request(op, body, frame.len());
                 let what = Wanted::Write { session, xid, op, body: body.into(), identities, reads };
                 turn.submissions.push(Submission { connection: ConnectionKey { reactor: self.id, number }, what });
             }
-            Some(_) if !connection.lane.is_empty() => {
+            (Some(_), None) if !connection.lane.is_empty() => {
                 connection.lane_bytes += body.len();
                 connection.lane.push_back(Waiting::Read(WaitingRead { xid, op, body: body.into(), since_ms: now_ms }));
             }
-            Some(_) => {
+            (Some(_), None) => {
                 self.read(tree, number, xid, op, body, now_ms, now_ms);
                 turn.flush.push(number);
             }
@@ -600,9 +685,20 @@ impl Reactor {
         };
         let mut actions = std::mem::take(&mut self.actions);
         let listings = &mut self.listings;
+        let answered = connection.output.len();
         execute(tree, &self.settings.policy, &request, listings, &mut connection.output, &mut actions);
         let latency = connection.replied(op, xid, tree.zxid().0, since_ms, now_ms);
         self.stats.count(latency);
+        if let Some(ledger) = &mut self.ledger {
+            let answer = connection.output.len() - answered;
+            connection.tally.bytes += answer as u64;
+            ledger.read(number, op, path_of(op, body), HEADER + body.len() + answer);
+        }
+        if self.settings.slow_request_ms > 0 {
+            let answer = connection.output.len() - answered;
+            self.slow.waited(&self.settings, connection, op, xid, path_of(op, body), latency, now_ms);
+            self.slow.read(number, op, xid, path_of(op, body), answer);
+        }
         if !actions.is_empty() {
             self.act(number, tree.zxid(), actions.drain(..));
         }
@@ -640,9 +736,9 @@ impl Reactor {
                     connection.lane_bytes -= body.len();
                     self.read(tree, number, xid, op, &body, since_ms, now_ms);
                 }
-                Waiting::Throttled { op, xid, since_ms } => {
+                Waiting::Refused { op, xid, since_ms, error } => {
                     let zxid = tree.zxid().0;
-                    let frame = begin_reply(&mut connection.output, xid, zxid, ErrorCode::THROTTLED_OP);
+                    let frame = begin_reply(&mut connection.output, xid, zxid, error);
                     end_reply(&mut connection.output, frame);
                     self.stats.count(connection.replied(op, xid, zxid, since_ms, now_ms));
                 }
@@ -683,6 +779,7 @@ impl ReactorStats {
         self.latency_sum_ms += other.latency_sum_ms;
         self.latency_count += other.latency_count;
         self.auth_failed += other.auth_failed;
+        self.refused += other.refused;
     }
 
     fn count(&mut self, latency_ms: i64) {

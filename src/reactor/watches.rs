@@ -250,6 +250,11 @@ impl Watches {
         [&self.data, &self.child].into_iter().flat_map(|table| table.values()).map(HashMap::len).sum()
     }
 
+    /// How many paths each connection watches, in any way.
+    pub fn paths_by_connection(&self) -> impl Iterator<Item = (Number, usize)> {
+        self.by_connection.iter().map(|(number, paths)| (*number, paths.len()))
+    }
+
     /// The connections that `wchs` counts and `wchc` lists: also those whose data watches have all fired.
     pub fn data_connections(&self) -> impl Iterator<Item = Number> {
         self.data_paths.keys().copied()

@@ -1,6 +1,8 @@
 //! The server: threads, sockets and files around the pure core. The way of a request through these rooms is drawn in
 //! `src/ARCHITECTURE.md`.
 
+mod audit_log;
+mod budgets;
 mod election;
 mod gate;
 mod give_up;
@@ -28,17 +30,21 @@ mod promises;
 
 pub use give_up::{DISK_WAS_FULL, start_over};
 
+use crate::audit::{Operation, Result as AuditResult};
 use crate::auth::Policy;
 use crate::clock::Clock;
 use crate::config::{Config, SnapshotCompression};
 use crate::engine::{Engine, MemberRules, Reaper, ReaperRules, Replay, Rules, SessionTable};
+use crate::guard::PrefixRates;
 use crate::jute::Encode;
 use crate::proto::records::PathRequest;
 use crate::proto::{OpCode, Zxid, session};
 use crate::reactor::Settings;
 use crate::store::{self, Compression, Dirs, FolderLock, Fresh, LogOptions, LogWriter, RealDisk, StoreError};
+use crate::talkers;
 use crate::throttle::{ConnectionThrottle, ConnectionThrottleSettings, LargeRequests, RequestThrottle, SessionWeights};
 use crate::tree::{OwnerRules, Tree};
+use audit_log::AuditLog;
 pub use http::AdminRefused;
 use http::AdminServer;
 use limits::Connections;
@@ -80,6 +86,14 @@ pub enum ServerError {
     /// The port of the admin server.
     #[error("{0}\nUnable to start AdminServer, exiting abnormally")]
     Admin(AdminRefused),
+    /// The audit log.
+    #[error("cannot write the audit log {}: {error} (audit.file)", .path.display())]
+    AuditLog {
+        /// Its file.
+        path: std::path::PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
     /// Something that this server cannot do yet.
     #[error("{0}")]
     Unsupported(String),
@@ -92,10 +106,14 @@ impl ServerError {
             ServerError::Store(error) => error.exit_code(),
             ServerError::Unsupported(_) => 2,
             ServerError::Admin(_) => 4,
-            ServerError::Listen { .. } | ServerError::System { .. } => 1,
+            ServerError::Listen { .. } | ServerError::System { .. } | ServerError::AuditLog { .. } => 1,
         }
     }
 }
+
+/// Entries of each sketch of top talkers: who causes more than 1/256 of the load is never missed, and everybody's
+/// figure is right to that.
+const TALKERS_MAX: usize = 256;
 
 /// A server that runs.
 pub struct Server {
@@ -119,9 +137,20 @@ pub fn check(config: &Config) -> Result<(), ServerError> {
 impl Server {
     /// Loads the data, listens and serves. Returns once clients can connect.
     pub fn start(config: &Config) -> Result<Server, ServerError> {
-        let started = Instant::now();
         let clock = Clock::default();
         check(config)?;
+        let audit = AuditLog::open(config, clock)?.map(Arc::new);
+        let server = Self::start_audited(config, clock, audit.clone());
+        if let Some(audit) = audit {
+            let result = if server.is_ok() { AuditResult::Success } else { AuditResult::Failure };
+            audit.server(Operation::ServerStart, result);
+            audit.flush();
+        }
+        server
+    }
+
+    fn start_audited(config: &Config, clock: Clock, audit: Option<Arc<AuditLog>>) -> Result<Server, ServerError> {
+        let started = Instant::now();
         let policy = Arc::new(policy_of(config)?);
         let owners =
             OwnerRules { extended_types: config.extended_types_enabled, emulate_353: config.emulate_353_ttl_nodes };
@@ -169,7 +198,7 @@ impl Server {
         // One core is left to the log and what else runs beside the reactors.
         let reactors = cores.saturating_sub(1).clamp(1, pipeline::REACTORS_MAX);
         let throttle = ConnectionThrottle::new(connection_throttle(config), clock.now_ms());
-        let pipeline = Arc::new(Pipeline::new(
+        let mut pipeline = Pipeline::new(
             tree,
             engine,
             reactors,
@@ -178,7 +207,9 @@ impl Server {
             clock,
             my_id,
             usize::try_from(config.commit_log_count).unwrap_or(500),
-        ));
+        );
+        pipeline.audit.clone_from(&audit);
+        let pipeline = Arc::new(pipeline);
 
         let snapshot_options = SnapshotOptions {
             compression: match config.snapshot_compression {
@@ -235,6 +266,7 @@ impl Server {
             words: words.clone(),
             keep_alive: config.client_tcp_keep_alive,
         });
+        let budget = budgets::start(config, &dirs)?;
         let settings = Arc::new(Settings {
             policy,
             frame_max,
@@ -254,6 +286,16 @@ impl Server {
             },
             large: Arc::new(LargeRequests::new(config.large_request_threshold, config.large_request_max_bytes)),
             provider: monitor::provider_of(config),
+            talkers: config.top_talkers_enabled.then(|| talkers::Settings {
+                half_life_ms: i64::from(config.top_talkers_half_life_ms),
+                prefix_depth: usize::try_from(config.top_talkers_prefix_depth).unwrap_or(1),
+                capacity: TALKERS_MAX,
+            }),
+            audit: audit.is_some(),
+            budget,
+            rates: budgets::rates(config, clock),
+            prefix_rates: Arc::new(PrefixRates::new(config.prefix_rates())),
+            slow_request_ms: config.slow_request_threshold_ms.max(0),
             is_word: crate::admin::four_letter::is_word,
         });
         let mut listener = Some(listener);
@@ -330,7 +372,12 @@ impl Server {
 
     /// Waits until the log ends, by [`Pipeline::close`] or by a failure.
     pub fn wait(self) -> Result<(), ServerError> {
-        match self.log_thread.join() {
+        let ended = self.log_thread.join();
+        if let Some(audit) = &self.pipeline.audit {
+            audit.server(Operation::ServerStop, AuditResult::Invoked);
+            audit.flush();
+        }
+        match ended {
             Ok(result) => Ok(result?),
             Err(_) => std::process::abort(),
         }

@@ -6,6 +6,7 @@
 //! Locks are taken in this order: log, pipeline, gate, mailbox. Who holds the pipeline may still try for the log, but not
 //! wait for it.
 
+use super::audit_log::AuditLog;
 use super::gate::Gate;
 use super::log_thread::Log;
 use super::mailbox::Mailbox;
@@ -13,7 +14,7 @@ use super::member::{Duties, Machine, Member, Role};
 use crate::auth::Policy;
 use crate::clock::Clock;
 use crate::engine::{ConnectionKey, Engine, Prepared, Request, Touch};
-use crate::jute::Encode;
+use crate::jute::{Encode, Text};
 use crate::proto::acl::Id;
 use crate::proto::session::SessionId;
 use crate::proto::txn::{Txn, TxnRecord};
@@ -109,6 +110,8 @@ pub struct Pipeline {
     /// In the ids of sessions: a standalone server counts as 1, as the original's does.
     pub(super) session_member: u8,
     outstanding: AtomicUsize,
+    /// Where it is written which ephemeral nodes went with their sessions.
+    pub(super) audit: Option<Arc<AuditLog>>,
 }
 
 impl Pipeline {
@@ -153,6 +156,7 @@ impl Pipeline {
             me,
             session_member,
             outstanding: AtomicUsize::new(0),
+            audit: None,
         }
     }
 
@@ -490,6 +494,9 @@ impl Pipeline {
             if let Txn::CreateSession { timeout_ms } = record.txn {
                 engine.sessions.track(write.session, timeout_ms, self.clock.now_ms());
             }
+            if let (Some(audit), Txn::CloseSession { paths }) = (&self.audit, &record.txn) {
+                audit_ephemerals(audit, tree, write.session, paths.as_deref());
+            }
             let outcome = tree.apply(&record.header, &record.txn, changes.as_mut());
             put_write_reply(reply, write.xid, write.zxid, write.op, &outcome);
         }
@@ -561,6 +568,16 @@ impl Pipeline {
             since_ms: read.since_ms(),
             actions,
         });
+    }
+}
+
+/// Tells which ephemeral nodes go with their session, before they go.
+fn audit_ephemerals(audit: &AuditLog, tree: &Tree, session: SessionId, paths: Option<&[Text<'_>]>) {
+    let listed = paths.into_iter().flatten().flatten();
+    let listed = listed.map(|path| (path.clone().into_owned(), tree.get(path).is_some()));
+    match paths {
+        Some(_) => audit.ephemerals(session, listed),
+        None => audit.ephemerals(session, tree.ephemerals(session).map(|id| (tree.path(id), true))),
     }
 }
 

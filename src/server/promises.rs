@@ -38,6 +38,11 @@ struct Reply {
 
 impl World {
     fn new() -> World {
+        World::with(|_| {})
+    }
+
+    /// With settings of its own.
+    fn with(change: impl FnOnce(&mut Settings)) -> World {
         let owners = OwnerRules { extended_types: true, emulate_353: false };
         let tree = Tree::new(owners, true);
         let policy = Arc::new(crate::auth::Policy::default());
@@ -52,7 +57,7 @@ impl World {
         };
         let engine = Engine::new(rules, SessionTable::new(1000, 1 << 56), &tree);
         let throttle = ConnectionThrottle::new(ConnectionThrottleSettings::default(), 0);
-        let settings = Arc::new(Settings {
+        let mut settings = Settings {
             policy,
             frame_max: 1 << 20,
             field_max: 2 << 20,
@@ -64,8 +69,16 @@ impl World {
             throttle: RequestThrottle::default(),
             large: Arc::new(LargeRequests::new(-1, -1)),
             provider: crate::metrics::Provider::default(),
+            talkers: Some(crate::talkers::Settings { half_life_ms: 60_000, prefix_depth: 2, capacity: 16 }),
+            audit: true,
+            budget: Arc::default(),
+            rates: None,
+            prefix_rates: Arc::default(),
+            slow_request_ms: 0,
             is_word: |_| false,
-        });
+        };
+        change(&mut settings);
+        let settings = Arc::new(settings);
         World {
             pipeline: Pipeline::new(tree, engine, 2, 2 << 20, throttle, Clock::default(), None, 0),
             reactors: (0..2).map(|id| Reactor::new(id, settings.clone())).collect(),
@@ -482,4 +495,99 @@ fn digests_prepared_ahead_are_those_of_the_tree_also_through_failed_multis() {
         }
     }
     assert!(batch.iter().any(|(_, record)| crate::proto::txn::TxnRecord::decode(record).unwrap().digest.is_none()));
+}
+
+#[test]
+fn who_loads_the_server_is_known_by_every_dimension() {
+    use crate::talkers::Summary;
+    let mut world = World::new();
+    let (a, b) = (world.connect(0), world.connect(1));
+    world.create(a, 1, "/a", 0);
+    world.create(a, 2, "/a/b", 0);
+    world.settle();
+    for xid in 3..13 {
+        world.get(b, xid, "/a/b", false);
+    }
+    // A read that waits behind a write, and one whose record is none.
+    world.set(a, 3, "/a/b", b"x");
+    world.get(a, 4, "/missing", false);
+    world.send(a, 5, OpCode::GET_DATA, &7i32);
+    world.settle();
+    let ledgers: Vec<_> = world
+        .reactors
+        .iter_mut()
+        .map(|reactor| {
+            reactor.settle(1_000, 0);
+            reactor.count_talkers(1_000);
+            reactor.ledger().cloned().unwrap()
+        })
+        .collect();
+    let summary = Summary::of(&ledgers, 10);
+    let requests = |name: &str| {
+        let found = summary.prefixes.by[0].iter().find(|talker| talker.key == name);
+        found.map_or(0.0, |talker| talker.rate.requests)
+    };
+    assert_eq!((requests("/a"), requests("/missing")), (13.0, 1.0));
+    let operation = |op| summary.operations.by[0].iter().find(|talker| talker.key == op).unwrap().rate.requests;
+    assert_eq!((operation(OpCode::GET_DATA), operation(OpCode::CREATE), operation(OpCode::SET_DATA)), (12.0, 2.0, 1.0));
+    let session = |client: Client| world.reactors[client.reactor].connection(client.number).unwrap().session().unwrap();
+    let sessions: Vec<_> = summary.sessions.by[0].iter().map(|talker| (talker.key, talker.rate.requests)).collect();
+    // The connect requests count as well.
+    assert_eq!(sessions, [(session(b), 11.0), (session(a), 6.0)]);
+    assert_eq!(summary.identities.by[0][0].key, "world:anyone");
+    assert_eq!(summary.addresses.by[0][0].rate.requests, 17.0);
+    let busy: f64 = summary.sessions.by[2].iter().map(|talker| talker.rate.time_us).sum();
+    assert_eq!(busy, 2_000.0, "two turns of a millisecond were shared out");
+}
+
+#[test]
+fn order_2_what_a_budget_refuses_is_answered_in_its_turn_and_taken_again_later() {
+    use crate::guard::{Budget, Budgets, Usage};
+    let budget = Arc::new(Budget::new(Budgets { memory: 100, disk: 0, reserve: 0 }));
+    let mut world = World::with(|settings| settings.budget = budget.clone());
+    let a = world.connect(0);
+    world.create(a, 1, "/a", 0);
+    world.settle();
+    world.replies(a);
+    budget.measured(&Usage { memory: 101, ..Usage::default() });
+    world.send(a, 2, OpCode::SYNC, &PathRequest { path: Some("/".into()) });
+    world.set(a, 3, "/a", b"more");
+    world.get(a, 4, "/a", false);
+    let delete = crate::proto::records::PathVersionRequest { path: Some("/a".into()), version: -1 };
+    world.send(a, 5, OpCode::DELETE, &delete);
+    world.create(a, 6, "/b", 0);
+    world.get(a, 7, "/a", false);
+    world.settle();
+    let replies: Vec<_> = world.replies(a).iter().map(|reply| (reply.xid, reply.err)).collect();
+    let (ok, full) = (ErrorCode::OK, ErrorCode::QUOTA_EXCEEDED);
+    assert_eq!(replies, [(2, ok), (3, full), (4, ok), (5, ok), (6, full), (7, ErrorCode::NO_NODE)]);
+    assert_eq!(world.reactors[0].stats.refused, 2);
+    assert_eq!(world.pipeline.gate.read(Tree::zxid), Zxid(3), "what was refused took no zxid");
+    budget.measured(&Usage { memory: 90, ..Usage::default() });
+    world.create(a, 8, "/b", 0);
+    world.settle();
+    assert_eq!(world.replies(a)[0].err, ErrorCode::OK);
+}
+
+#[test]
+fn a_rate_refuses_requests_but_not_what_keeps_a_session() {
+    use crate::guard::PrefixRates;
+    let rates = Arc::new(PrefixRates::new([("/a".to_owned(), 2)]));
+    let mut world = World::with(|settings| settings.prefix_rates = rates);
+    let a = world.connect(0);
+    for xid in 1..5 {
+        world.get(a, xid, "/a/b", false);
+    }
+    world.get(a, 5, "/b", false);
+    world.send(a, -2, OpCode::PING, &PathRequest { path: None });
+    let watches = crate::proto::records::SetWatches {
+        relative_zxid: 0,
+        data_watches: Some(vec![Some("/a".into())]),
+        exist_watches: Some(Vec::new()),
+        child_watches: Some(Vec::new()),
+    };
+    world.send(a, -8, OpCode::SET_WATCHES, &watches);
+    let errors: Vec<_> = world.replies(a).iter().filter(|reply| reply.xid != -1).map(|reply| reply.err).collect();
+    let (none, slow, ok) = (ErrorCode::NO_NODE, ErrorCode::THROTTLED_OP, ErrorCode::OK);
+    assert_eq!(errors, [none, none, slow, slow, none, ok, ok]);
 }

@@ -187,7 +187,9 @@ impl Shell {
         let mut silent = Vec::new();
         loop {
             interval.tick().await;
-            self.reactor.borrow().silent(self.shared.pipeline.clock.now_ms(), &mut silent);
+            let now_ms = self.shared.pipeline.clock.now_ms();
+            self.reactor.borrow().silent(now_ms, &mut silent);
+            self.reactor.borrow_mut().count_talkers(now_ms);
             for number in silent.drain(..) {
                 tracing::debug!(number, "closing: the client is silent");
                 self.close(number);
@@ -207,6 +209,8 @@ impl Shell {
         {
             let mut reactor = self.reactor.borrow_mut();
             pipeline.gate.read(|tree| {
+                let began_us = pipeline.clock.now_us();
+                let now_ms = (began_us / 1_000) as i64;
                 for delivery in mailbox.deliveries() {
                     reactor.deliver(tree, delivery, load, now_ms, &mut turn);
                 }
@@ -214,7 +218,15 @@ impl Shell {
                     reactor.receive(tree, number, bytes, load, now_ms, &mut turn);
                 }
                 mailbox.set_watching(!reactor.watches().is_empty());
+                if reactor.wants_time() {
+                    reactor.settle(pipeline.clock.now_us().saturating_sub(began_us), now_ms);
+                }
             });
+        }
+        if let Some(audit) = &pipeline.audit
+            && !turn.audited.is_empty()
+        {
+            audit.write(std::mem::take(&mut turn.audited));
         }
         if turn.submissions.len() >= SUBMISSIONS_MAX {
             pipeline.submit(&mut turn.submissions, None);

@@ -6,6 +6,7 @@ use super::measures::Measures;
 use super::member::Role;
 use super::monitor::Monitor;
 use super::pipeline::Pipeline;
+use crate::admin::top::{TALKERS_SHOWN, Talk};
 use crate::admin::view::{
     ConnectedSession, Connection, Endpoints, Ensemble, Latency, MemberSettings, Mode, Observer, Sessions, Settings,
     Sizes, Statistics, Voter, WatchSummary,
@@ -15,6 +16,7 @@ use crate::config::Config;
 use crate::metrics::Readings;
 use crate::reactor::{Reactor, ReactorStats};
 use crate::store::{Dirs, RealDisk};
+use crate::talkers::{Ledger, Summary};
 use std::collections::HashSet;
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -59,7 +61,7 @@ impl Words {
         monitor: Arc<Monitor>,
         trace_mask: Arc<AtomicI64>,
     ) -> Self {
-        let allowed = crate::admin::commands::COMMANDS.iter().map(|command| command.word);
+        let allowed = crate::admin::commands::all().map(|command| command.word);
         let allowed = allowed.filter(|word| !word.is_empty());
         Words {
             allowed: allowed.filter(|word| config.four_letter_word_allowed(word)).collect(),
@@ -253,6 +255,9 @@ impl Words {
         if wants(Part::Environment) {
             view.environment = Environment::of_this_process();
         }
+        if wants(Part::Talk) {
+            view.talk = self.talk(&all.stats).await;
+        }
         if wants(Part::Metrics) {
             view.metrics = self.monitor.readings().await;
         }
@@ -272,6 +277,25 @@ impl Words {
         ensemble
     }
 
+    async fn talk(&self, stats: &ReactorStats) -> Talk {
+        let mut talk = Talk {
+            sessions: self.pipeline.gate.read(|tree| tree.sessions().len()),
+            uptime_ms: self.pipeline.clock.now_ms(),
+            now_ms: self.pipeline.clock.wall_ms(),
+            bytes_received: stats.bytes_received,
+            refused: stats.refused,
+            ..Talk::default()
+        };
+        let mut ledgers = Vec::new();
+        for (ledger, clients, watches) in self.ask(tell_talk).await {
+            ledgers.extend(ledger);
+            talk.clients.extend(clients);
+            talk.watches.extend(watches);
+        }
+        talk.talkers = Summary::of(&ledgers, TALKERS_SHOWN);
+        talk
+    }
+
     fn connections(&self) -> usize {
         self.pipeline.mailboxes.iter().map(|mailbox| mailbox.connections.load(Ordering::Relaxed)).sum()
     }
@@ -287,6 +311,20 @@ impl Told {
         self.summary.paths = self.watched.len();
         self.summary.total += other.summary.total;
     }
+}
+
+/// The ledger, the clients and the numbers of watches of one reactor.
+type ToldTalk = (Option<Ledger>, Vec<(i64, std::net::SocketAddr)>, Vec<(i64, usize)>);
+
+fn tell_talk(reactor: &mut Reactor, pipeline: &Pipeline) -> ToldTalk {
+    // Up to this moment, not to the last second.
+    reactor.count_talkers(pipeline.clock.now_ms());
+    let clients =
+        reactor.connections().filter_map(|(_, connection)| Some((connection.session()?, connection.remote())));
+    let session = |number| reactor.connection(number).and_then(|connection| connection.session());
+    let watches = reactor.watches().paths_by_connection();
+    let watches = watches.filter_map(|(number, paths)| Some((session(number)?, paths)).filter(|_| paths > 0));
+    (reactor.ledger().cloned(), clients.collect(), watches.collect())
 }
 
 fn tell(reactor: &Reactor, pipeline: &Pipeline, listing: bool, watching: bool) -> Told {

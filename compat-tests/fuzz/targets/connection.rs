@@ -43,6 +43,12 @@ fuzz_target!(|bytes: &[u8]| {
         outstanding_max: 1000,
         throttle: RequestThrottle::default(),
         large: Arc::new(LargeRequests::new(-1, -1)),
+        talkers: Some(oxkeeper::talkers::Settings { half_life_ms: 60_000, prefix_depth: 2, capacity: 4 }),
+        audit: true,
+        budget: Arc::default(),
+        rates: None,
+        prefix_rates: Arc::default(),
+        slow_request_ms: 1,
         is_word: oxkeeper::admin::four_letter::is_word,
     });
     let mut reactor = Reactor::new(0, settings);

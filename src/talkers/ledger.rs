@@ -1,0 +1,428 @@
+//! What one reactor counts. The way of a figure: a connection keeps its own tally, which is folded into the sketches of
+//! its session, address and identity once a second and when it ends; operations have a counter each; prefixes are
+//! counted in a small exact table that is emptied into their sketch once a second. So a request costs a few additions
+//! and one look-up.
+
+use super::prefix::PREFIX_BYTES_MAX;
+use super::{Cost, Measure, Ranking, Sketch, Summary, Talker, Tally, merged, prefix};
+use crate::proto::OpCode;
+use crate::proto::session::SessionId;
+use hashbrown::HashTable;
+use std::borrow::Borrow;
+use std::hash::{BuildHasher, Hash};
+use std::net::IpAddr;
+
+/// Prefixes that are counted exactly before they go to the sketch.
+const PENDING_MAX: usize = 1_024;
+/// Reads of one turn that share its time; later ones of the turn go without.
+const TURN_MAX: usize = 16 << 10;
+/// Bytes of an identity that are shown.
+const IDENTITY_BYTES_MAX: usize = 128;
+/// Every read costs as much time as so many bytes, beside the bytes of its answer.
+const READ_WEIGHT: u64 = 512;
+
+/// What the operator decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// Time after which what happened counts half, ms.
+    pub half_life_ms: i64,
+    /// Names of a path that make a prefix.
+    pub prefix_depth: usize,
+    /// Entries of each sketch: a talker above `1 / capacity` of the load is never missed.
+    pub capacity: usize,
+}
+
+#[derive(Debug, Clone)]
+struct Board<K>([Sketch<K>; 3]);
+
+impl<K: Hash + Eq + Clone> Board<K> {
+    fn new(capacity: usize) -> Self {
+        Board(Measure::ALL.map(|measure| Sketch::new(measure, capacity)))
+    }
+
+    fn add<Q>(&mut self, key: &Q, tally: Tally)
+    where
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+        K: Borrow<Q>,
+    {
+        self.0.iter_mut().for_each(|sketch| sketch.add(key, tally.into()));
+    }
+
+    fn decay(&mut self, factor: f64) {
+        self.0.iter_mut().for_each(|sketch| sketch.decay(factor));
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct TurnRead {
+    connection: u64,
+    operation: usize,
+    /// Place in `pending`.
+    prefix: Option<usize>,
+    weight: u64,
+}
+
+/// The ledger of a reactor.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    settings: Settings,
+    sessions: Board<SessionId>,
+    addresses: Board<IpAddr>,
+    identities: Board<String>,
+    prefixes: Board<String>,
+    operations: [(Tally, Cost); SLOTS],
+    pending: Vec<(Box<str>, Tally)>,
+    pending_table: HashTable<usize>,
+    /// Place of the last read's prefix, and whether it has as many names as a prefix may have: requests come in runs.
+    last: Option<(usize, bool)>,
+    turn: Vec<TurnRead>,
+    since_ms: i64,
+    faded_ms: i64,
+}
+
+/// Numbers of operations below 0, from 100 and from 20,001 on are few.
+const SLOTS: usize = 36;
+
+/// The counter of an operation; the last one is for numbers that are none.
+fn slot(op: OpCode) -> usize {
+    match op.0 {
+        code @ 0..=22 => code as usize,
+        code @ 100..=107 => code as usize - 100 + 23,
+        -10 => 31,
+        -11 => 32,
+        -1 => 33,
+        20_001 => 34,
+        _ => SLOTS - 1,
+    }
+}
+
+impl Ledger {
+    /// Nothing yet.
+    pub fn new(settings: Settings, now_ms: i64) -> Self {
+        Ledger {
+            settings,
+            sessions: Board::new(settings.capacity),
+            addresses: Board::new(settings.capacity),
+            identities: Board::new(settings.capacity),
+            prefixes: Board::new(settings.capacity),
+            operations: [(Tally::default(), Cost::default()); SLOTS],
+            pending: Vec::new(),
+            pending_table: HashTable::new(),
+            last: None,
+            turn: Vec::new(),
+            since_ms: now_ms,
+            faded_ms: now_ms,
+        }
+    }
+
+    /// The prefix that a path counts for.
+    pub fn prefix<'a>(&self, path: &'a str) -> &'a str {
+        prefix(path, self.settings.prefix_depth)
+    }
+
+    /// A read was executed in this turn; it will be given its share of the turn's time by [`Ledger::settle`].
+    pub fn read(&mut self, connection: u64, op: OpCode, path: Option<&str>, bytes: usize) {
+        let operation = slot(op);
+        let tally = Tally { requests: 1, bytes: bytes as u64, time_us: 0 };
+        self.operations[operation].0.add(tally);
+        let prefix = path.map(|path| self.count_path(path, tally));
+        if self.turn.len() < TURN_MAX {
+            self.turn.push(TurnRead { connection, operation, prefix, weight: READ_WEIGHT + bytes as u64 });
+        }
+    }
+
+    /// Something of a request that is not read from the tree: that it came, or that it was answered.
+    pub fn count(&mut self, op: OpCode, prefix: Option<&str>, tally: Tally) {
+        self.operations[slot(op)].0.add(tally);
+        if let Some(prefix) = prefix {
+            self.count_prefix(prefix, tally);
+        }
+    }
+
+    fn count_path(&mut self, path: &str, tally: Tally) -> usize {
+        if let Some((place, whole)) = self.last
+            && let (prefix, counted) = &mut self.pending[place]
+            && let Some(rest) = path.strip_prefix(&**prefix).and_then(|rest| rest.strip_prefix('/'))
+            && (whole || !rest.contains('/'))
+        {
+            counted.add(tally);
+            return place;
+        }
+        let prefix = self.prefix(path);
+        let place = self.count_prefix(prefix, tally);
+        // A prefix that was cut stands for many; the root's ends with the separator itself.
+        let names = prefix.bytes().filter(|byte| *byte == b'/').count();
+        self.last = (prefix.len() < PREFIX_BYTES_MAX && prefix.len() > 1)
+            .then_some((place, names == self.settings.prefix_depth));
+        place
+    }
+
+    fn count_prefix(&mut self, prefix: &str, tally: Tally) -> usize {
+        let hash = foldhash::fast::FixedState::default().hash_one(prefix);
+        if let Some(place) = self.pending_table.find(hash, |place| &*self.pending[*place].0 == prefix) {
+            self.pending[*place].1.add(tally);
+            return *place;
+        }
+        if self.pending.len() >= PENDING_MAX {
+            self.empty_pending();
+        }
+        let place = self.pending.len();
+        self.pending.push((prefix.into(), tally));
+        let pending = &self.pending;
+        self.pending_table
+            .insert_unique(hash, place, |place| foldhash::fast::FixedState::default().hash_one(&*pending[*place].0));
+        place
+    }
+
+    fn empty_pending(&mut self) {
+        for (prefix, tally) in self.pending.drain(..) {
+            self.prefixes.add(&*prefix, tally);
+        }
+        self.pending_table.clear();
+        self.last = None;
+        // Their places are gone: prefixes lose the time of the turn's reads up to here, nobody else does.
+        self.turn.iter_mut().for_each(|read| read.prefix = None);
+    }
+
+    /// A turn took `spent_us`: its reads share it, by what they answered. `share` is told of each connection's part.
+    pub fn settle(&mut self, spent_us: u64, mut share: impl FnMut(u64, u64)) {
+        let total: u64 = self.turn.iter().map(|read| read.weight).sum();
+        let (mut weight, mut given) = (0, 0);
+        for read in &self.turn {
+            weight += read.weight;
+            // Up to here, so that the parts sum up to the whole.
+            let due = (u128::from(spent_us) * u128::from(weight) / u128::from(total.max(1))) as u64;
+            let time_us = due - given;
+            given = due;
+            self.operations[read.operation].0.time_us += time_us;
+            if let Some(place) = read.prefix {
+                self.pending[place].1.time_us += time_us;
+            }
+            share(read.connection, time_us);
+        }
+        self.turn.clear();
+    }
+
+    /// What a connection cost since it was folded in last.
+    pub fn fold(&mut self, session: Option<SessionId>, address: IpAddr, identity: &str, tally: Tally) {
+        if let Some(session) = session {
+            self.sessions.add(&session, tally);
+        }
+        self.addresses.add(&address, tally);
+        let end = (0..=identity.len().min(IDENTITY_BYTES_MAX)).rev().find(|end| identity.is_char_boundary(*end));
+        self.identities.add(&identity[..end.unwrap_or(0)], tally);
+    }
+
+    /// Lets the past fade. To be called about once a second, before connections are folded in.
+    pub fn fade(&mut self, now_ms: i64) {
+        let passed = (now_ms - self.faded_ms).max(0) as f64;
+        self.faded_ms = now_ms;
+        let factor = 0.5f64.powf(passed / self.settings.half_life_ms.max(1) as f64);
+        self.sessions.decay(factor);
+        self.addresses.decay(factor);
+        self.identities.decay(factor);
+        self.prefixes.decay(factor);
+        self.empty_pending();
+        for (tally, cost) in &mut self.operations {
+            cost.scale(factor);
+            cost.add(std::mem::take(tally).into());
+        }
+    }
+
+    /// Seconds of an even load that weigh as much as what is in the ledger.
+    fn window_s(&self) -> f64 {
+        let half_life_s = self.settings.half_life_ms.max(1) as f64 / 1e3;
+        let age_s = (self.faded_ms - self.since_ms) as f64 / 1e3;
+        (half_life_s / std::f64::consts::LN_2 * (1.0 - 0.5f64.powf(age_s / half_life_s))).max(1.0)
+    }
+}
+
+impl Tally {
+    /// Adds another.
+    pub fn add(&mut self, other: Tally) {
+        self.requests += other.requests;
+        self.bytes += other.bytes;
+        self.time_us += other.time_us;
+    }
+}
+
+impl Summary {
+    /// What the reactors' ledgers say together: the `top` heaviest of each dimension.
+    pub fn of(ledgers: &[Ledger], top: usize) -> Summary {
+        let Some(first) = ledgers.first() else { return Summary::default() };
+        let window_s = first.window_s();
+        Summary {
+            half_life_ms: first.settings.half_life_ms,
+            sessions: ranking(ledgers, top, window_s, |ledger| &ledger.sessions),
+            addresses: ranking(ledgers, top, window_s, |ledger| &ledger.addresses),
+            identities: ranking(ledgers, top, window_s, |ledger| &ledger.identities),
+            prefixes: ranking(ledgers, top, window_s, |ledger| &ledger.prefixes),
+            operations: operations(ledgers, window_s),
+        }
+    }
+}
+
+fn ranking<K: Hash + Eq + Clone>(
+    ledgers: &[Ledger],
+    top: usize,
+    window_s: f64,
+    board: impl Fn(&Ledger) -> &Board<K>,
+) -> Ranking<K> {
+    let rank = |measure: Measure| {
+        let entries = merged(ledgers.iter().map(|ledger| &board(ledger).0[measure as usize]));
+        let talker = |entry: super::Entry<K>| {
+            let mut rate = entry.cost;
+            *rate.of_mut(measure) = entry.most;
+            rate.scale(1.0 / window_s);
+            Talker { key: entry.key, rate, error: entry.error.max(0.0) / window_s }
+        };
+        entries.into_iter().take(top).map(talker).collect()
+    };
+    Ranking { by: Measure::ALL.map(rank) }
+}
+
+fn operations(ledgers: &[Ledger], window_s: f64) -> Ranking<OpCode> {
+    let rank = |measure: Measure| {
+        let mut talkers: Vec<_> = OpCode::ALL
+            .iter()
+            .map(|op| {
+                let mut rate = Cost::default();
+                ledgers.iter().for_each(|ledger| rate.add(ledger.operations[slot(*op)].1));
+                rate.scale(1.0 / window_s);
+                Talker { key: *op, rate, error: 0.0 }
+            })
+            .filter(|talker| talker.rate.of(measure) > 0.0)
+            .collect();
+        talkers.sort_by(|a, b| b.rate.of(measure).total_cmp(&a.rate.of(measure)));
+        talkers
+    };
+    Ranking { by: Measure::ALL.map(rank) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SETTINGS: Settings = Settings { half_life_ms: 60_000, prefix_depth: 2, capacity: 64 };
+    const ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    fn names(ranking: &[Talker<String>]) -> Vec<&str> {
+        ranking.iter().map(|talker| talker.key.as_str()).collect()
+    }
+
+    #[test]
+    fn operations_have_a_counter_each() {
+        let mut slots: Vec<_> = OpCode::ALL.iter().map(|op| slot(*op)).collect();
+        slots.push(slot(OpCode(4711)));
+        let all = slots.len();
+        slots.sort_unstable();
+        slots.dedup();
+        assert_eq!(slots.len(), all);
+        assert!(slots.iter().all(|slot| *slot < SLOTS));
+    }
+
+    #[test]
+    fn each_measure_has_its_own_order() {
+        let mut ledger = Ledger::new(SETTINGS, 0);
+        let prefix = |prefix: &'static str| Some(prefix);
+        ledger.count(OpCode::SET_DATA, prefix("/many"), Tally { requests: 10, bytes: 10, time_us: 5 });
+        ledger.count(OpCode::CREATE, prefix("/large"), Tally { requests: 1, bytes: 1_000, time_us: 1 });
+        ledger.count(OpCode::DELETE, prefix("/slow"), Tally { requests: 2, bytes: 20, time_us: 900 });
+        ledger.fade(0);
+        let summary = Summary::of(&[ledger], 10);
+        let orders = summary.prefixes.by.each_ref().map(|ranking| names(ranking));
+        assert_eq!(orders, [["/many", "/slow", "/large"], ["/large", "/slow", "/many"], ["/slow", "/many", "/large"]]);
+        let first = |measure: Measure| summary.operations.by[measure as usize][0].key;
+        assert_eq!(Measure::ALL.map(first), [OpCode::SET_DATA, OpCode::CREATE, OpCode::DELETE]);
+        let many = &summary.prefixes.by[0][0];
+        assert_eq!((many.rate, many.error), (Cost { requests: 10.0, bytes: 10.0, time_us: 5.0 }, 0.0));
+    }
+
+    #[test]
+    fn reads_share_the_time_of_their_turn_and_lose_none_of_it() {
+        let mut ledger = Ledger::new(SETTINGS, 0);
+        let mut shares = [0; 3];
+        ledger.read(1, OpCode::GET_DATA, Some("/a/x"), 488);
+        ledger.read(2, OpCode::GET_CHILDREN, Some("/b/x"), 10_000 - 512);
+        ledger.read(1, OpCode::PING, None, 500);
+        ledger.settle(1_201, |connection, us| shares[connection as usize] += us);
+        assert_eq!(shares.iter().sum::<u64>(), 1_201);
+        assert!(shares[2] > 950 && shares[2] < 1_050, "{shares:?}");
+        ledger.settle(5_000, |_, _| panic!("the next turn has no reads"));
+        ledger.fade(0);
+        let summary = Summary::of(&[ledger], 10);
+        assert_eq!(names(&summary.prefixes.by[2]), ["/b", "/a"]);
+    }
+
+    #[test]
+    fn the_past_fades_and_rates_are_those_of_an_even_load() {
+        let mut ledger = Ledger::new(SETTINGS, 0);
+        for second in 1..=600 {
+            ledger.fade(second * 1_000);
+            ledger.fold(Some(7), ADDRESS, "digest:bob", Tally { requests: 100, bytes: 5_000, time_us: 50 });
+            if second == 60 || second == 600 {
+                let rate = Summary::of(&[ledger.clone()], 1).sessions.by[0][0].rate;
+                assert!((rate.requests - 100.0).abs() < 3.0, "after {second} s: {rate:?}");
+                assert!((rate.bytes - 5_000.0).abs() < 150.0, "after {second} s: {rate:?}");
+            }
+        }
+        ledger.fade(660_000);
+        let summary = Summary::of(&[ledger], 1);
+        let rate = summary.sessions.by[0][0].rate.requests;
+        assert!((rate - 50.0).abs() < 2.0, "after a silent half-life: {rate}");
+        assert_eq!(names(&summary.identities.by[0]), ["digest:bob"]);
+        assert_eq!(summary.addresses.by[0][0].key, ADDRESS);
+    }
+
+    #[test]
+    fn bounded_more_prefixes_than_fit_keep_the_heavy_one() {
+        let mut ledger = Ledger::new(SETTINGS, 0);
+        for number in 0..20_000 {
+            ledger.read(1, OpCode::GET_DATA, Some(&format!("/{number}/x/y")), 10);
+            ledger.read(1, OpCode::GET_DATA, Some("/heavy/x/y"), 10);
+            if number % 3 == 0 {
+                ledger.settle(1, |_, _| {});
+            }
+        }
+        assert!(ledger.pending.len() <= PENDING_MAX);
+        ledger.fade(0);
+        let summary = Summary::of(&[ledger], 5);
+        assert_eq!(summary.prefixes.by[0][0].key, "/heavy/x");
+        assert_eq!(summary.prefixes.by[0].len(), 5);
+    }
+
+    proptest! {
+        #[test]
+        fn a_run_of_reads_counts_where_each_alone_would(
+            paths in proptest::collection::vec("(/[ab]{1,2}){1,4}|/", 1..60), prefix_depth in 1..4usize,
+        ) {
+            let mut ledger = Ledger::new(Settings { prefix_depth, ..SETTINGS }, 0);
+            let mut exact = std::collections::BTreeMap::<&str, f64>::new();
+            for path in &paths {
+                ledger.read(1, OpCode::GET_DATA, Some(path), 1);
+                *exact.entry(prefix(path, prefix_depth)).or_default() += 1.0;
+            }
+            ledger.fade(0);
+            let summary = Summary::of(&[ledger], 100);
+            let counted = summary.prefixes.by[0].iter().map(|talker| (talker.key.as_str(), talker.rate.requests));
+            prop_assert_eq!(counted.collect::<std::collections::BTreeMap<_, _>>(), exact);
+        }
+    }
+
+    #[test]
+    fn reactors_are_put_together() {
+        let mut ledgers = [0; 2].map(|now_ms| Ledger::new(SETTINGS, now_ms));
+        for (ledger, requests) in ledgers.iter_mut().zip([3, 4]) {
+            ledger.fold(
+                Some(requests),
+                ADDRESS,
+                "world:anyone",
+                Tally { requests: requests as u64, ..Tally::default() },
+            );
+        }
+        let summary = Summary::of(&ledgers, 10);
+        assert_eq!(summary.addresses.by[0][0].rate.requests, 7.0);
+        assert_eq!(summary.sessions.by[0].iter().map(|talker| talker.key).collect::<Vec<_>>(), [4, 3]);
+    }
+}
