@@ -24,6 +24,7 @@ pub mod store;
 pub mod talkers;
 pub mod throttle;
 pub mod tools;
+pub mod top;
 pub mod tree;
 pub mod zab;
 

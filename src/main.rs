@@ -17,6 +17,7 @@ Usage: oxkeeper [-Dkey=value ...]                        a standalone server on 
        oxkeeper dev [--servers 3]                        an ensemble on this machine; oxkeeper dev --help says more
        oxkeeper cli [-server host:port] [command]        ZooKeeper's shell; oxkeeper cli --help says more
        oxkeeper 4lw host port word                       asks a server a four-letter word
+       oxkeeper top [host:port]                          who loads a server, live; --once --format json for scripts
        oxkeeper bench --help                             the load generator
        oxkeeper TOOL --help                              tools for data folders: snapshot, txnlog, doctor, backup,
                                                          restore, verify, purge, init
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         Some("cli") => ExitCode::from(oxkeeper::cli::run(std::env::args().skip(2), environment)),
         Some("4lw") => ExitCode::from(oxkeeper::cli::four_letter::run(std::env::args().skip(2))),
         Some("dev") => oxkeeper::dev::run(std::env::args().skip(1)),
+        Some("top") => ExitCode::from(oxkeeper::top::run(std::env::args().skip(1))),
         Some("bench") => oxkeeper::bench::run(&oxkeeper::bench::Args::parse_from(std::env::args().skip(1))),
         Some(word) if oxkeeper::tools::knows(word) => oxkeeper::tools::run(std::env::args()),
         _ => {

@@ -24,6 +24,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("client", &["jute", "proto"]),
     ("cli", &["client", "proto", "config", "admin", "clock"]),
     ("dev", &["cli", "config", "server", "signals"]),
+    ("top", &["admin", "talkers", "cli"]),
     ("tools", &["jute", "proto", "store", "tree", "engine", "admin"]),
 ];
 
