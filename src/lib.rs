@@ -15,6 +15,8 @@ pub mod engine;
 pub mod guard;
 pub mod jute;
 pub mod metrics;
+#[doc(hidden)]
+pub mod mutant;
 pub mod proto;
 pub mod quorum;
 pub mod reactor;

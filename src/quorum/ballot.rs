@@ -2,6 +2,8 @@
 
 use super::membership::Membership;
 use super::notification::{PeerState, VERSION, Vote};
+use crate::mutant::{self, Mutant};
+use crate::proto::Zxid;
 use crate::zab::ServerId;
 use std::collections::BTreeMap;
 
@@ -35,7 +37,8 @@ impl Ballot {
 
 /// The order of votes: the later epoch, then the longer log, then the larger id.
 pub(super) fn is_better(membership: &Membership, vote: &Vote, than: &Vote) -> bool {
-    let rank = |vote: &Vote| (vote.epoch, vote.zxid, vote.leader);
+    let blind = mutant::is(Mutant::VoteIgnoresLog);
+    let rank = |vote: &Vote| (vote.epoch, if blind { Zxid::ZERO } else { vote.zxid }, vote.leader);
     membership.may_lead(vote.leader) && rank(vote) > rank(than)
 }
 

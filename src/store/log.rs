@@ -12,6 +12,7 @@ use super::error::StoreError;
 use super::log_fill::{Filler, Filling};
 use super::log_reader::{HEADER, UNSYNCED_MAX};
 use super::tear::{END_OF_RECORD, checksum, first_record_is_whole};
+use crate::mutant::{self, Mutant};
 use crate::proto::Zxid;
 
 /// At most so many bytes are written without a sync between them. The reader relies on the bound when it judges a tear.
@@ -184,7 +185,10 @@ impl<D: Disk> LogWriter<D> {
             current.file.write_all_at(piece, current.end).map_err(write)?;
             if self.options.force_sync {
                 let started = Instant::now();
-                current.file.sync_data().map_err(StoreError::io(&current.path, "sync the log"))?;
+                let synced = current.file.sync_data();
+                if !mutant::is(Mutant::FailedSyncIgnored) {
+                    synced.map_err(StoreError::io(&current.path, "sync the log"))?;
+                }
                 self.stats.synced(started.elapsed(), self.options.sync_warning, &current.path);
             }
             current.end = end;
@@ -204,7 +208,9 @@ impl<D: Disk> LogWriter<D> {
         file.write_all_at(&HEADER, 0).map_err(create())?;
         if self.options.force_sync {
             file.sync_data().map_err(create())?;
-            self.disk.sync_dir(&self.dirs.logs).map_err(StoreError::io(&self.dirs.logs, "sync the folder"))?;
+            if !mutant::is(Mutant::LogNameNotSynced) {
+                self.disk.sync_dir(&self.dirs.logs).map_err(StoreError::io(&self.dirs.logs, "sync the folder"))?;
+            }
         }
         let end = HEADER.len() as u64;
         let filler = Filler::new(&self.disk, &path, end, self.options.preallocate, self.options.filling);

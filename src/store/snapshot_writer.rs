@@ -13,6 +13,7 @@ use super::disk::{Disk, DiskFile};
 use super::error::StoreError;
 use super::snapshot::{END, HEADER_REST, MAGIC};
 use crate::jute::{Encode, put_bytes};
+use crate::mutant::{self, Mutant};
 use crate::proto::Zxid;
 use crate::proto::acl::Acl;
 use crate::proto::records::StatPersisted;
@@ -132,7 +133,9 @@ impl<D: Disk> SnapshotWriter<D> {
         let Self { disk, dir, path, temporary, target, .. } = self;
         let finish = || -> io::Result<u64> {
             let appender = target.finish()?;
-            appender.file.sync_data()?;
+            if !mutant::is(Mutant::SnapshotNotSynced) {
+                appender.file.sync_data()?;
+            }
             disk.rename(&temporary, &path)?;
             disk.sync_dir(&dir)?;
             Ok(appender.written)

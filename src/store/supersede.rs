@@ -6,11 +6,15 @@
 use super::dirs::Dirs;
 use super::disk::Disk;
 use super::error::StoreError;
+use crate::mutant::{self, Mutant};
 use crate::proto::Zxid;
 
 /// Removes every log and every other snapshot up to `zxid`, whose own snapshot is whole and durable. The log is closed. A
 /// power cut on the way leaves that snapshot and some of the rest.
 pub fn supersede<D: Disk>(disk: &D, dirs: &Dirs, zxid: Zxid) -> Result<(), StoreError> {
+    if mutant::is(Mutant::LogsBeforeCopyStay) {
+        return Ok(());
+    }
     for log in dirs.list_logs(disk)?.into_iter().filter(|log| log.zxid <= zxid) {
         let path = dirs.logs.join(&log.name);
         disk.remove(&path).map_err(StoreError::io(&path, "remove the log"))?;

@@ -14,6 +14,7 @@ use super::log_reader::{LogReader, ReadOptions};
 use super::recovery::{load, looks_whole};
 use super::restore::{NodeRefused, Restore, SnapshotNode};
 use super::tear::FRAME_HEAD;
+use crate::mutant::{self, Mutant};
 use crate::proto::Zxid;
 use crate::proto::acl::Acl;
 use crate::proto::txn::{TxnDigest, TxnRecord};
@@ -44,7 +45,8 @@ pub fn truncate<D: Disk>(disk: &D, dirs: &Dirs, zxid: Zxid, options: ReadOptions
 
     let mut truncated = Truncated::default();
     // The newest first, each for good before the next: what is left never has a hole.
-    for snapshot in snapshots.into_iter().take_while(|snapshot| *snapshot != base) {
+    let kept = mutant::is(Mutant::TruncKeepsSnapshots);
+    for snapshot in snapshots.into_iter().take_while(|snapshot| *snapshot != base && !kept) {
         let path = dirs.snapshots.join(&snapshot.name);
         disk.remove(&path).map_err(StoreError::io(&path, "remove the snapshot"))?;
         disk.sync_dir(&dirs.snapshots).map_err(StoreError::io(&dirs.snapshots, "sync the folder"))?;

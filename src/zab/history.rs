@@ -3,6 +3,7 @@
 //! memory never runs ahead of the log.
 
 use super::Violation;
+use crate::mutant::{self, Mutant};
 use crate::proto::Zxid;
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -84,7 +85,8 @@ impl History {
 
     /// Applies what is committed and on disk; `each` sees every transaction once. Returns how far, if that is news.
     pub fn advance(&mut self, committed: Zxid, mut each: impl FnMut(Zxid, &Bytes)) -> Option<Zxid> {
-        let limit = committed.min(self.logged);
+        let logged = if mutant::is(Mutant::AppliedBeforeLogged) { Zxid(i64::MAX) } else { self.logged };
+        let limit = committed.min(logged);
         let mut news = None;
         while let Some((zxid, record)) = self.pending.pop_front_if(|(zxid, _)| *zxid <= limit) {
             each(zxid, &record);

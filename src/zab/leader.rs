@@ -4,6 +4,7 @@
 use super::packet::long_of;
 use super::{History, LinkId, Output, PROTOCOL, Packet, Plan, ServerId, Times, Violation, Voters, kind};
 use crate::jute::{Encode, Reader};
+use crate::mutant::{self, Mutant};
 use crate::proto::{OpCode, Zxid};
 use crate::store::{EpochFile, Epochs};
 use bytes::Bytes;
@@ -72,7 +73,8 @@ struct Link {
 impl Link {
     /// Whether proposals go to it.
     fn gets_proposals(&self) -> bool {
-        matches!(self.step, Step::Synchronizing(_) | Step::Ready | Step::Serving)
+        let late = mutant::is(Mutant::ForwardingLate);
+        matches!(self.step, Step::Ready | Step::Serving) || matches!(self.step, Step::Synchronizing(_)) && !late
     }
 }
 
@@ -298,13 +300,17 @@ impl Leader {
         for older in older {
             self.close(older, format!("member {member} has connected again"), out);
         }
-        self.logged.remove(&member);
+        if !mutant::is(Mutant::RejoinedAcksCount) {
+            self.logged.remove(&member);
+        }
         let link = self.links.get_mut(&id).expect("the caller has it");
         (link.member, link.observer, link.step) = (member, observer, Step::Waiting);
         link.deadline_ms = now_ms + self.times.init_ms;
         if self.phase == Phase::Discovery {
             let accepted = packet.zxid.0 >> 32;
-            self.epoch = self.epoch.max(accepted + 1);
+            if !mutant::is(Mutant::EpochOfLeaderAlone) {
+                self.epoch = self.epoch.max(accepted + 1);
+            }
             if !observer {
                 self.told.insert(member, accepted);
             }
@@ -322,11 +328,17 @@ impl Leader {
         }
         self.phase = Phase::Accepting;
         self.phase_deadline_ms = now_ms + self.times.init_ms;
-        out.push(Output::WriteEpoch(EpochFile::Accepted, self.epoch));
+        let late = mutant::is(Mutant::LeaderInfoBeforeEpoch);
+        if !late {
+            out.push(Output::WriteEpoch(EpochFile::Accepted, self.epoch));
+        }
         let waiting: Vec<LinkId> =
             self.links.iter().filter(|(_, link)| link.step == Step::Waiting).map(|(id, _)| *id).collect();
         for link in waiting {
             self.tell_epoch(link, now_ms, out);
+        }
+        if late {
+            out.push(Output::WriteEpoch(EpochFile::Accepted, self.epoch));
         }
         self.accepted.insert(self.me, ());
         self.settle_leader(now_ms, out);
@@ -359,8 +371,8 @@ impl Leader {
             return Ok(());
         }
         // It had accepted this epoch before: it is served, and does not count.
-        if current != -1 {
-            if (current, peer) > self.initial {
+        if current != -1 || mutant::is(Mutant::AnyAckEpochCounts) {
+            if (current, peer) > self.initial && !mutant::is(Mutant::LongerHistoryIgnored) {
                 return Err(Violation(format!("it has more history, epoch {current} to {peer}, than this leader")));
             }
             // A server that lost its disk must not help to decide what history is.
@@ -467,7 +479,8 @@ impl Leader {
             id == self.me || self.links.values().any(|link| link.member == id && link.step == Step::Ready)
         };
         let next = self.next.as_ref().is_none_or(|(_, next)| next.voters.is_quorum(in_step));
-        if self.phase != Phase::Synchronization || !self.active.voters.is_quorum(in_step) || !next {
+        let quorum = self.active.voters.is_quorum(in_step) || mutant::is(Mutant::ServesBeforeQuorum);
+        if self.phase != Phase::Synchronization || !quorum || !next {
             return;
         }
         self.phase = Phase::Broadcast;
@@ -516,7 +529,7 @@ impl Leader {
     }
 
     fn answer_syncs(&mut self, out: &mut Vec<Output>) {
-        let applied = self.history.applied();
+        let applied = if mutant::is(Mutant::SyncAnsweredAtOnce) { Zxid(i64::MAX) } else { self.history.applied() };
         while let Some((_, link)) = self.syncs.pop_front_if(|(zxid, _)| *zxid <= applied) {
             out.push(Output::Send { link, packet: Packet::bare(kind::SYNC, Zxid(0)).encode() });
         }

@@ -6,6 +6,7 @@
 
 use super::{History, LinkId, Output, PROTOCOL, Packet, ServerId, Times, Violation, follows, kind};
 use crate::jute::{Encode, Reader};
+use crate::mutant::{self, Mutant};
 use crate::proto::txn::{Txn, TxnRecord};
 use crate::proto::{OpCode, Zxid};
 use crate::store::{EpochFile, Epochs};
@@ -155,6 +156,7 @@ impl Learner {
             return Err(Violation(format!("packet {} where the leader should tell its epoch", packet.kind)));
         }
         self.epoch = packet.zxid.0 >> 32;
+        let late = mutant::is(Mutant::AcceptedEpochLate);
         let current = match self.epoch.cmp(&self.epochs.accepted) {
             std::cmp::Ordering::Less => {
                 let accepted = self.epochs.accepted;
@@ -163,11 +165,16 @@ impl Learner {
             // It was promised before, perhaps to this leader: this server does not count a second time.
             std::cmp::Ordering::Equal => -1,
             std::cmp::Ordering::Greater => {
-                out.push(Output::WriteEpoch(EpochFile::Accepted, self.epoch));
+                if !late {
+                    out.push(Output::WriteEpoch(EpochFile::Accepted, self.epoch));
+                }
                 self.epochs.current as i32
             }
         };
         self.send(&Packet::with(kind::ACKEPOCH, self.history.last(), current.to_bytes()), out);
+        if late {
+            out.push(Output::WriteEpoch(EpochFile::Accepted, self.epoch));
+        }
         self.phase = Phase::Head;
         Ok(())
     }
@@ -229,6 +236,9 @@ impl Learner {
                 if data.len() > 1 {
                     out.push(Output::Seen(data.clone()));
                     self.config = Some(data);
+                }
+                if mutant::is(Mutant::EpochBeforeHistory) {
+                    out.push(Output::WriteEpoch(EpochFile::Current, self.epoch));
                 }
                 self.log_committed(out)?;
                 self.phase = Phase::Persisting(self.history.last());
@@ -323,7 +333,7 @@ impl Learner {
     /// The leader's history is on disk: then the epoch, then the answer.
     fn persisted(&mut self, now_ms: i64, out: &mut Vec<Output>) {
         let Phase::Persisting(upto) = self.phase else { return };
-        if self.history.logged() < upto {
+        if self.history.logged() < upto && !mutant::is(Mutant::NewLeaderAckBeforeLog) {
             return;
         }
         self.acked = upto;
@@ -338,6 +348,12 @@ impl Learner {
         self.phase = Phase::Broadcast;
         if let Some(text) = self.config.take() {
             out.push(Output::Activate { text: Some(text), leader: None });
+        }
+        if mutant::is(Mutant::PendingDropped) {
+            self.proposals.truncate(self.committed_proposals);
+        }
+        if mutant::is(Mutant::PendingCommitted) {
+            self.committed = self.proposals.back().map_or(self.committed, |(zxid, _)| *zxid);
         }
         self.committed_proposals = self.proposals.len();
         self.log_committed(out)?;
@@ -384,12 +400,16 @@ impl Learner {
         self.check(zxid, &record, out)?;
         self.history.append(zxid, record.clone())?;
         out.push(Output::Append { zxid, record });
+        if mutant::is(Mutant::AckBeforeSync) && !self.observer {
+            self.send(&Packet::bare(kind::ACK, zxid), out);
+            self.acked = zxid;
+        }
         Ok(())
     }
 
     fn commit(&mut self, zxid: Zxid, out: &mut Vec<Output>) -> Result<(), Violation> {
         let next = self.history.pending().iter().find(|(zxid, _)| *zxid > self.committed).map(|(zxid, _)| *zxid);
-        if next != Some(zxid) {
+        if next != Some(zxid) && !mutant::is(Mutant::PendingCommitted) {
             return Err(Violation(format!("commit of {zxid} where {next:?} is next")));
         }
         self.committed = zxid;
