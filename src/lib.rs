@@ -22,6 +22,9 @@ pub mod quorum;
 pub mod reactor;
 pub mod server;
 pub mod signals;
+#[cfg(any(test, feature = "simulation"))]
+#[doc(hidden)]
+pub mod simulation;
 pub mod store;
 pub mod talkers;
 pub mod throttle;

@@ -40,6 +40,7 @@ pub use epoch::{EpochFile, Epochs, read_epoch, settle_epochs, write_epoch};
 pub use error::StoreError;
 pub use folder_lock::FolderLock;
 pub use log::{LogOptions, LogStats, LogWriter};
+pub use log_fill::Filling;
 pub use log_reader::{LogEnd, LogReader, LogRecord, ReadOptions};
 pub use log_scan::{Frame, HeaderFound, LogHeader, LogScan, ScanEnd};
 pub use policy::SnapshotPolicy;

@@ -169,6 +169,39 @@ impl SimDisk {
         }
     }
 
+    /// The process that had files open is gone: none of them works any more; what was written stays as it is.
+    pub fn orphan_files(&self) {
+        self.lock().boot += 1;
+    }
+
+    /// Another disk with the same content, for looking at what would be.
+    pub fn fork(&self) -> SimDisk {
+        let state = self.lock();
+        let inodes = state.inodes.iter().map(|(id, inode)| {
+            let copy = Inode {
+                content: inode.content.clone(),
+                durable: inode.durable.clone(),
+                dirty: inode.dirty.clone(),
+                failed_syncs: inode.failed_syncs,
+            };
+            (*id, copy)
+        });
+        let fork = State {
+            random: StdRng::seed_from_u64(0),
+            faults: Faults::default(),
+            counts: FaultCounts::default(),
+            inodes: inodes.collect(),
+            next_inode: state.next_inode,
+            names: state.names.clone(),
+            durable_names: state.durable_names.clone(),
+            name_changes: Vec::new(),
+            boot: 0,
+            fuse: None,
+            dead: false,
+        };
+        SimDisk { state: Arc::new(Mutex::new(fork)) }
+    }
+
     /// Puts a whole file on the disk, durable, with its folders. For tests that start from given data.
     pub fn install(&self, path: &Path, content: Vec<u8>) {
         let mut state = self.lock();

@@ -1,0 +1,20 @@
+//! A short run with every test run; `scripts/simulate` for more.
+
+use super::*;
+
+#[test]
+fn seeds_of_the_short_run_hold() {
+    for seed in 0..40 {
+        if let Err(failure) = run(seed, Options { traced: true, ..Options::default() }) {
+            panic!("scripts/simulate --seed {seed}: {}\n{}", failure.what, failure.story.join("\n"));
+        }
+    }
+}
+
+#[test]
+fn a_seed_is_a_whole_story() {
+    for seed in 1000..1003 {
+        let (one, two) = (run(seed, Options::default()), run(seed, Options::default()));
+        assert_eq!(one.map(|r| r.fingerprint).ok(), two.map(|r| r.fingerprint).ok());
+    }
+}
