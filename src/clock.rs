@@ -21,8 +21,8 @@ impl Clock {
     }
 
     /// Microseconds since the process began.
-    pub fn now_us(&self) -> u64 {
-        self.origin.elapsed().as_micros() as u64
+    pub fn now_us(&self) -> i64 {
+        self.origin.elapsed().as_micros() as i64
     }
 
     /// Until the monotonic clock shows `at_ms`.

@@ -523,7 +523,7 @@ config_keys! {
         Key::prop("leader.maxTimeToWaitForEpoch", IntOrDefault, "-1", Now)
         .unit(Milliseconds),
         "How long a new leader waits for the epoch; -1 is initLimit.";
-    leader_ack_logging_frequency: i32 = Key::prop("leader.ackLoggingFrequency", IntOrDefault, "1000", Ensemble),
+    leader_ack_logging_frequency: i32 = Key::prop("leader.ackLoggingFrequency", IntOrDefault, "1000", Now),
         "Acknowledgements of which one is measured.";
     leader_close_socket_async: bool = Key::prop("leader.closeSocketAsync", Truth, "false", Ensemble),
         "Whether the leader closes connections in the background.";

@@ -19,10 +19,12 @@ pub use replay::Replay;
 pub use sessions::{Attached, ConnectionKey, SessionTable, Standing, Touch};
 
 use crate::auth::Policy;
+use crate::metrics::{self, Readings};
 use crate::proto::session::SessionId;
 use crate::proto::{OpCode, Zxid};
 use crate::tree::{OwnerRules, Tree};
 use outstanding::Outstanding;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What an operator may decide about the writing of transactions.
@@ -81,6 +83,8 @@ pub struct Engine {
     zxid: Zxid,
     /// The digest of the tree once everything in flight is applied.
     digest: u64,
+    /// Changes that a hard quota refused, by namespace.
+    pub(crate) over_quota: BTreeMap<String, i64>,
 }
 
 impl Engine {
@@ -94,6 +98,7 @@ impl Engine {
             outstanding: Outstanding::default(),
             zxid: tree.zxid(),
             digest: tree.digest(),
+            over_quota: BTreeMap::new(),
         }
     }
 
@@ -131,6 +136,15 @@ impl Engine {
     /// The transaction was applied to the tree: what was remembered for it can go.
     pub fn applied(&mut self, zxid: Zxid) {
         self.outstanding.applied(zxid);
+    }
+
+    /// Adds what was counted since the start (`PrepRequestProcessor.addChangeRecord`, `ZooKeeperServer.processTxn`).
+    pub fn count_into(&self, readings: &mut Readings) {
+        readings.add(metrics::OUTSTANDING_CHANGES_QUEUED, self.outstanding.queued as i64);
+        readings.add(metrics::OUTSTANDING_CHANGES_REMOVED, self.outstanding.removed as i64);
+        for (namespace, times) in &self.over_quota {
+            readings.add_for(metrics::QUOTA_EXCEEDED_ERROR_PER_NAMESPACE, namespace, *times);
+        }
     }
 
     /// Transactions given out and not applied.

@@ -40,6 +40,9 @@ pub(super) struct Outstanding {
     in_order: VecDeque<(Zxid, Arc<str>)>,
     /// What a multi overwrote, to be put back when it fails.
     undo: Option<Vec<(Arc<str>, Option<Record>)>>,
+    /// Changes put in and, once applied, taken out, since the start.
+    pub(super) queued: u64,
+    pub(super) removed: u64,
 }
 
 impl Outstanding {
@@ -74,6 +77,7 @@ impl Outstanding {
             undo.push((path.clone(), before));
         }
         self.in_order.push_back((zxid, path));
+        self.queued += 1;
     }
 
     /// From here on changes can be taken back.
@@ -99,6 +103,7 @@ impl Outstanding {
 
     pub(super) fn applied(&mut self, zxid: Zxid) {
         while let Some((_, path)) = self.in_order.pop_front_if(|(of, _)| *of <= zxid) {
+            self.removed += 1;
             if let Entry::Occupied(entry) = self.by_path.entry(path)
                 && entry.get().zxid <= zxid
             {

@@ -24,13 +24,29 @@ pub enum Spread {
 
 /// How often each value was recorded, by cells in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Cells(Vec<(u16, u32)>);
+struct Cells {
+    cells: Vec<(u16, u32)>,
+    /// Where the last value went: the next one is often like it.
+    last: usize,
+}
 
 impl Cells {
     fn add(&mut self, cell: u16, times: u32) {
-        match self.0.binary_search_by_key(&cell, |(cell, _)| *cell) {
-            Ok(at) => self.0[at].1 = self.0[at].1.saturating_add(times),
-            Err(at) => self.0.insert(at, (cell, times)),
+        if let Some((known, count)) = self.cells.get_mut(self.last)
+            && *known == cell
+        {
+            *count = count.saturating_add(times);
+            return;
+        }
+        match self.cells.binary_search_by_key(&cell, |(cell, _)| *cell) {
+            Ok(at) => {
+                self.last = at;
+                self.cells[at].1 = self.cells[at].1.saturating_add(times);
+            }
+            Err(at) => {
+                self.last = at;
+                self.cells.insert(at, (cell, times));
+            }
         }
     }
 }
@@ -56,10 +72,13 @@ pub struct Distribution {
     pub sum: i64,
     /// How many there were.
     pub count: u64,
-    extremes: Option<(i64, i64)>,
+    /// Least and greatest; of no meaning without values.
+    extremes: (i64, i64),
     spread: Spread,
-    /// The newest window is the last one; made with the first value: most summaries never get one.
-    windows: VecDeque<Cells>,
+    /// Takes no memory before the first value: most summaries never get one.
+    newest: Cells,
+    /// Windows before, the oldest first.
+    older: VecDeque<Cells>,
 }
 
 impl Distribution {
@@ -78,61 +97,59 @@ impl Distribution {
         if times == 0 {
             return;
         }
+        let (min, max) = if self.count == 0 { (value, value) } else { self.extremes };
+        self.extremes = (min.min(value), max.max(value));
         self.sum = self.sum.saturating_add(value.saturating_mul(i64::from(times)));
         self.count += u64::from(times);
-        self.extremes = Some(self.extremes.map_or((value, value), |(min, max)| (min.min(value), max.max(value))));
         if self.spread != Spread::None {
-            if self.windows.is_empty() {
-                self.windows.push_back(Cells::default());
-            }
-            let cell = cell_of(u64::try_from(value).unwrap_or(0));
-            if let Some(newest) = self.windows.back_mut() {
-                newest.add(cell, times);
-            }
+            self.newest.add(cell_of(u64::try_from(value).unwrap_or(0)), times);
         }
     }
 
     /// A window ends: of a distribution that forgets, the oldest values are no longer among the quantiles.
     pub fn turn(&mut self) {
-        if self.spread == Spread::Recent && !self.windows.is_empty() {
-            self.windows.push_back(Cells::default());
-            if self.windows.len() > WINDOWS {
-                self.windows.pop_front();
-            }
-            if self.windows.iter().all(|cells| cells.0.is_empty()) {
-                self.windows = VecDeque::new();
-            }
+        if self.spread != Spread::Recent || self.newest.cells.is_empty() && self.older.is_empty() {
+            return;
+        }
+        self.older.push_back(std::mem::take(&mut self.newest));
+        if self.older.len() == WINDOWS {
+            self.older.pop_front();
+        }
+        if self.older.iter().all(|window| window.cells.is_empty()) {
+            self.older = VecDeque::new();
         }
     }
 
     /// Adds what another thread recorded.
     pub fn merge(&mut self, other: &Distribution) {
+        if other.count == 0 {
+            return;
+        }
+        let (min, max) = if self.count == 0 { other.extremes } else { self.extremes };
+        self.extremes = (min.min(other.extremes.0), max.max(other.extremes.1));
         self.sum = self.sum.saturating_add(other.sum);
         self.count += other.count;
-        self.extremes = match (self.extremes, other.extremes) {
-            (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
-            (one, two) => one.or(two),
-        };
         if self.spread == Spread::None {
             return;
         }
-        for (ours, theirs) in (0..other.windows.len()).rev().zip(other.windows.iter()) {
-            while self.windows.len() <= ours {
-                self.windows.push_front(Cells::default());
-            }
-            let at = self.windows.len() - 1 - ours;
-            theirs.0.iter().for_each(|(cell, times)| self.windows[at].add(*cell, *times));
+        let add = |to: &mut Cells, from: &Cells| from.cells.iter().for_each(|(cell, times)| to.add(*cell, *times));
+        add(&mut self.newest, &other.newest);
+        while self.older.len() < other.older.len() {
+            self.older.push_front(Cells::default());
+        }
+        for (ours, theirs) in self.older.iter_mut().rev().zip(other.older.iter().rev()) {
+            add(ours, theirs);
         }
     }
 
     /// Least value; 0 when there is none.
     pub fn min(&self) -> i64 {
-        self.extremes.map_or(0, |(min, _)| min)
+        if self.count == 0 { 0 } else { self.extremes.0 }
     }
 
     /// Greatest value; 0 when there is none.
     pub fn max(&self) -> i64 {
-        self.extremes.map_or(0, |(_, max)| max)
+        if self.count == 0 { 0 } else { self.extremes.1 }
     }
 
     /// The value at a quantile, interpolated between its neighbours; `None` without values
@@ -155,11 +172,11 @@ impl Distribution {
 
     /// All windows as one, with the number of values.
     fn together(&self) -> Option<(Cells, u64)> {
-        let mut all = self.windows.front()?.clone();
-        for window in self.windows.iter().skip(1) {
-            window.0.iter().for_each(|(cell, times)| all.add(*cell, *times));
+        let mut all = self.newest.clone();
+        for window in &self.older {
+            window.cells.iter().for_each(|(cell, times)| all.add(*cell, *times));
         }
-        let count = all.0.iter().map(|(_, times)| u64::from(*times)).sum();
+        let count = all.cells.iter().map(|(_, times)| u64::from(*times)).sum();
         (count > 0).then_some((all, count))
     }
 }
@@ -167,7 +184,7 @@ impl Distribution {
 /// The value with this rank, counted from 1.
 fn value_at(cells: &Cells, rank: u64) -> Option<f64> {
     let mut seen = 0;
-    cells.0.iter().find_map(|(cell, times)| {
+    cells.cells.iter().find_map(|(cell, times)| {
         seen += u64::from(*times);
         (seen >= rank).then(|| value_of(*cell) as f64)
     })
@@ -241,7 +258,7 @@ mod tests {
             recent.turn();
         }
         assert_eq!((recent.ranked(0.5), recent.sum, recent.count), (None, 10, 2));
-        assert!(recent.windows.is_empty(), "it takes no memory any more");
+        assert!(recent.older.is_empty() && recent.newest.cells.is_empty(), "it takes no memory any more");
     }
 
     #[test]

@@ -16,12 +16,14 @@ mod histogram;
 mod own;
 mod readings;
 mod table;
+mod unused;
 
 pub use distribution::{Distribution, Spread};
 pub use histogram::Histogram;
 pub use own::*;
 pub use readings::{KEYS_MAX, Number, Readings, WINDOW_MS};
 pub use table::*;
+pub use unused::UNUSED;
 
 /// Which metrics provider is configured: it decides what is kept of a summary and how readings are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -33,4 +35,22 @@ pub enum Provider {
     Default,
     /// `PrometheusMetricsProvider`.
     Prometheus,
+}
+
+/// The first name of a path, which the metrics by namespace have as their key; the root has none
+/// (`PathUtils.getTopNamespace`).
+pub fn namespace_of(path: &str) -> Option<&str> {
+    Some(crate::proto::path::namespace(path)).filter(|name| !name.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::namespace_of;
+
+    #[test]
+    fn a_namespace_is_the_first_name() {
+        assert_eq!(namespace_of("/a/b"), Some("a"));
+        assert_eq!(namespace_of("/a"), Some("a"));
+        assert_eq!((namespace_of("/"), namespace_of("")), (None, None));
+    }
 }

@@ -42,7 +42,7 @@ own! {
     ZXIDS_LEFT = "oxkeeper_zxids_left", Gauge, "",
         "Zxids left in this epoch; at none, a leader stands down for a new epoch, and clients wait for an election";
     SCRAPE_SECONDS = "oxkeeper_scrape_seconds", Gauge, "", "Time to gather these readings";
-    HEAP_BYTES = "oxkeeper_heap_bytes", Gauge, "state", "Memory of the allocator: handed out, on pages in use, and held";
+    HEAP_BYTES = "oxkeeper_heap_bytes", Gauge, "state", "Memory of the allocator: what it has handed out, and the pages in use for that";
     THREADS = "oxkeeper_threads", Gauge, "", "Threads of this process";
     BUILD_INFO = "oxkeeper_build_info", Gauge, "version", "Always 1; the label tells the version";
 }

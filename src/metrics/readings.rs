@@ -45,23 +45,41 @@ pub const WINDOW_MS: i64 = 120_000;
 
 /// One value for each key.
 #[derive(Debug, Clone)]
-struct Keyed<T>(HashMap<Box<str>, T, FixedState>);
+struct Keyed<T> {
+    all: Vec<(Box<str>, T)>,
+    places: HashMap<Box<str>, usize, FixedState>,
+    /// Which was asked for last: the next one is often the same.
+    last: usize,
+}
 
 impl<T> Default for Keyed<T> {
     fn default() -> Self {
-        Keyed(HashMap::default())
+        Keyed { all: Vec::new(), places: HashMap::default(), last: 0 }
     }
 }
 
 impl<T> Keyed<T> {
     /// The value of a key, or of the key `other` once there are too many.
     fn get(&mut self, key: &str, empty: impl FnOnce() -> T) -> &mut T {
-        let key = if self.0.len() < KEYS_MAX || self.0.contains_key(key) { key } else { "other" };
-        self.0.entry_ref(key).or_insert_with(empty)
+        if self.all.get(self.last).is_none_or(|(last, _)| **last != *key) {
+            self.last = self.place(key, empty);
+        }
+        &mut self.all[self.last].1
+    }
+
+    fn place(&mut self, key: &str, empty: impl FnOnce() -> T) -> usize {
+        if let Some(place) = self.places.get(key) {
+            return *place;
+        }
+        let key = if self.all.len() < KEYS_MAX { key } else { "other" };
+        *self.places.entry_ref(key).or_insert_with(|| {
+            self.all.push((key.into(), empty()));
+            self.all.len() - 1
+        })
     }
 
     fn in_order(&self) -> Vec<(&str, &T)> {
-        let mut all: Vec<_> = self.0.iter().map(|(key, value)| (&**key, value)).collect();
+        let mut all: Vec<_> = self.all.iter().map(|(key, value)| (&**key, value)).collect();
         all.sort_unstable_by_key(|(key, _)| *key);
         all
     }
@@ -75,9 +93,10 @@ pub struct Readings {
     counters: Vec<i64>,
     keyed_counters: BTreeMap<Counter, Keyed<i64>>,
     summaries: Vec<Distribution>,
-    keyed_summaries: BTreeMap<Summary, Keyed<Distribution>>,
+    keyed_summaries: Vec<Keyed<Distribution>>,
     own: BTreeMap<(Own, String), f64>,
-    histograms: BTreeMap<(Own, &'static str), Histogram>,
+    /// They are few.
+    histograms: Vec<(Own, &'static str, Histogram)>,
     /// When the window of the quantiles ends.
     window_ends_ms: Option<i64>,
 }
@@ -91,9 +110,9 @@ impl Readings {
             counters: vec![0; Counter::all().count()],
             keyed_counters: BTreeMap::new(),
             summaries: Summary::all().map(|summary| empty(provider, summary)).collect(),
-            keyed_summaries: BTreeMap::new(),
+            keyed_summaries: Summary::all().map(|_| Keyed::default()).collect(),
             own: BTreeMap::new(),
-            histograms: BTreeMap::new(),
+            histograms: Vec::new(),
             window_ends_ms: None,
         }
     }
@@ -158,7 +177,7 @@ impl Readings {
         debug_assert!(summary.form().is_keyed(), "{} has no keys", summary.name());
         if self.provider != Provider::None {
             let empty = || empty(self.provider, summary);
-            self.keyed_summaries.entry(summary).or_default().get(key, empty).record(value);
+            self.keyed_summaries[usize::from(summary.0)].get(key, empty).record(value);
         }
     }
 
@@ -172,8 +191,17 @@ impl Readings {
     pub fn observe(&mut self, own: Own, key: &'static str, us: u64, times: u64) {
         debug_assert!(own.label().is_some() != key.is_empty(), "{} and the key {key:?}", own.name());
         if self.provider == Provider::Prometheus {
-            self.histograms.entry((own, key)).or_default().observe(us, times);
+            self.histogram(own, key).observe(us, times);
         }
+    }
+
+    fn histogram(&mut self, own: Own, key: &'static str) -> &mut Histogram {
+        let found = self.histograms.iter().position(|(known, of, _)| *known == own && *of == key);
+        let at = found.unwrap_or_else(|| {
+            self.histograms.push((own, key, Histogram::default()));
+            self.histograms.len() - 1
+        });
+        &mut self.histograms[at].2
     }
 
     /// Lets quantiles forget what is old, if it is time; the time is any clock's that never goes back.
@@ -184,8 +212,8 @@ impl Readings {
         }
         let turns = (now_ms - ends_ms) / WINDOW_MS + 1;
         self.window_ends_ms = Some(ends_ms + turns * WINDOW_MS);
-        let keyed = self.keyed_summaries.values_mut().flat_map(|keyed| keyed.0.values_mut());
-        for summary in self.summaries.iter_mut().chain(keyed) {
+        let keyed = self.keyed_summaries.iter_mut().flat_map(|keyed| keyed.all.iter_mut());
+        for summary in self.summaries.iter_mut().chain(keyed.map(|(_, summary)| summary)) {
             // After that many nothing is left.
             (0..turns.min(8)).for_each(|_| summary.turn());
         }
@@ -204,14 +232,15 @@ impl Readings {
         for (ours, theirs) in self.summaries.iter_mut().zip(&other.summaries) {
             ours.merge(theirs);
         }
-        for (summary, keys) in &other.keyed_summaries {
-            let ours = self.keyed_summaries.entry(*summary).or_default();
-            let empty = || empty(self.provider, *summary);
-            keys.in_order().into_iter().for_each(|(key, theirs)| ours.get(key, empty).merge(theirs));
+        let provider = self.provider;
+        for (summary, (ours, theirs)) in Summary::all().zip(self.keyed_summaries.iter_mut().zip(&other.keyed_summaries))
+        {
+            let empty = || empty(provider, summary);
+            theirs.in_order().into_iter().for_each(|(key, theirs)| ours.get(key, empty).merge(theirs));
         }
         self.own.extend(other.own.iter().map(|(key, value)| (key.clone(), *value)));
-        for (key, theirs) in &other.histograms {
-            self.histograms.entry(*key).or_default().merge(theirs);
+        for (own, key, theirs) in &other.histograms {
+            self.histogram(*own, *key).merge(theirs);
         }
     }
 
@@ -243,8 +272,8 @@ impl Readings {
     pub fn summaries(&self) -> impl Iterator<Item = (Summary, &str, &Distribution)> {
         let plain = Summary::all().filter(|summary| !summary.form().is_keyed());
         let plain = plain.map(|summary| (summary, "", &self.summaries[usize::from(summary.0)]));
-        plain.chain(self.keyed_summaries.iter().flat_map(|(summary, keys)| {
-            keys.in_order().into_iter().map(|(key, distribution)| (*summary, key, distribution))
+        plain.chain(Summary::all().zip(&self.keyed_summaries).flat_map(|(summary, keys)| {
+            keys.in_order().into_iter().map(move |(key, distribution)| (summary, key, distribution))
         }))
     }
 
@@ -255,7 +284,9 @@ impl Readings {
 
     /// Histograms that have any value, with their keys.
     pub fn histograms(&self) -> impl Iterator<Item = (Own, &str, &Histogram)> {
-        self.histograms.iter().map(|((own, key), histogram)| (*own, *key, histogram))
+        let mut all: Vec<_> = self.histograms.iter().map(|(own, key, histogram)| (*own, *key, histogram)).collect();
+        all.sort_unstable_by_key(|(own, key, _)| (*own, *key));
+        all.into_iter()
     }
 }
 

@@ -106,6 +106,8 @@ pub struct Connection {
     pub(super) timeout_ms: i32,
     /// The client sent, so it also gets, the readOnly byte.
     pub(super) knows_read_only: bool,
+    /// It asked for an old session.
+    pub(super) resumes: bool,
     pub(super) lane: VecDeque<Waiting>,
     pub(super) writes_in_flight: usize,
     pub(super) lane_bytes: usize,
@@ -139,6 +141,7 @@ impl Connection {
             identities,
             timeout_ms: 0,
             knows_read_only: false,
+            resumes: false,
             lane: VecDeque::new(),
             writes_in_flight: 0,
             lane_bytes: 0,

@@ -4,6 +4,7 @@
 use super::connection::State;
 use super::read::{event, put_event};
 use super::{Number, OUTPUT_HARD_MAX, Reactor, Turn};
+use crate::metrics::{self, Summary};
 use crate::proto::Zxid;
 use crate::tree::{Audience, Change, ChangeKind};
 
@@ -14,18 +15,20 @@ impl Reactor {
             return;
         }
         let mut told = std::mem::take(&mut self.told);
-        let kind = match change.kind {
-            ChangeKind::Created => event::CREATED,
-            ChangeKind::Deleted => event::DELETED,
-            ChangeKind::DataSet => event::DATA_CHANGED,
+        let (kind, counted) = match change.kind {
+            ChangeKind::Created => (event::CREATED, metrics::NODE_CREATED_WATCH_COUNT),
+            ChangeKind::Deleted => (event::DELETED, metrics::NODE_DELETED_WATCH_COUNT),
+            ChangeKind::DataSet => (event::DATA_CHANGED, metrics::NODE_CHANGED_WATCH_COUNT),
         };
         let mut frame = Vec::new();
         let path: &str = if change.path.is_empty() { "/" } else { &change.path };
         self.watches.trigger_data(path, &mut told);
+        self.count_triggered(counted, &told);
         self.tell(&told, change.zxid, kind, path, &change.audience, &mut frame, turn);
         if change.kind == ChangeKind::Deleted {
             let already = std::mem::take(&mut told);
             self.watches.trigger_child(path, &mut told);
+            self.count_triggered(counted, &told);
             told.retain(|number| already.binary_search(number).is_err());
             self.tell(&told, change.zxid, kind, path, &change.audience, &mut frame, turn);
         }
@@ -34,10 +37,18 @@ impl Reactor {
         {
             let parent = if parent.is_empty() { "/" } else { parent };
             self.watches.trigger_child(parent, &mut told);
+            self.count_triggered(metrics::NODE_CHILDREN_WATCH_COUNT, &told);
             frame.clear();
             self.tell(&told, change.zxid, event::CHILDREN_CHANGED, parent, &change.parent_audience, &mut frame, turn);
         }
         self.told = told;
+    }
+
+    /// How many watchers one change found, if any (`WatchManager.triggerWatch`).
+    fn count_triggered(&mut self, summary: Summary, told: &[Number]) {
+        if !told.is_empty() {
+            self.readings.record(summary, told.len() as i64);
+        }
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -70,6 +81,8 @@ impl Reactor {
             connection.tally.bytes += frame.len() as u64;
             connection.stats.sent += 1;
             self.stats.sent += 1;
+            let now_ms = connection.stats.last_response_ms;
+            super::counts::count_event(&mut self.readings, &mut self.stats, frame, now_ms);
             turn.flush.push(*number);
             if connection.output.len() > OUTPUT_HARD_MAX {
                 tracing::warn!(peer = %connection.remote, waiting = connection.output.len(), "closing: the client does not read its watch events");

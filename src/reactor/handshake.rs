@@ -5,6 +5,7 @@ use super::connection::{Connection, State};
 use super::{Number, Reactor, Submission, Turn, Wanted};
 use crate::engine::{ConnectionKey, Touch};
 use crate::jute::{Decode, Encode, Reader};
+use crate::metrics;
 use crate::proto::OpCode;
 use crate::proto::records::{ConnectRequest, ConnectResponse};
 use crate::proto::session::{PASSWORD_LEN, SessionId, password};
@@ -22,6 +23,8 @@ impl Reactor {
         // An ancient client ends here; it gets no readOnly byte back either.
         connection.knows_read_only = reader.bool().is_ok();
         if request.last_zxid_seen > tree.zxid().0 {
+            // Those that are let in count where they are.
+            self.readings.add(metrics::CONNECTION_REQUEST_COUNT, 1);
             tracing::info!(
                 peer = %connection.remote,
                 seen = format_args!("0x{:x}", request.last_zxid_seen),
@@ -33,9 +36,13 @@ impl Reactor {
         let timeout_ms =
             request.timeout_ms.clamp(self.settings.min_session_timeout_ms, self.settings.max_session_timeout_ms);
         let what = match request.session_id {
-            0 => Wanted::NewSession { timeout_ms },
+            0 => {
+                self.readings.record(metrics::REQUEST_THROTTLE_QUEUE_TIME_MS, 0);
+                Wanted::NewSession { timeout_ms }
+            }
             session => Wanted::Resume { session, password: request.password.map(Into::into), timeout_ms },
         };
+        connection.resumes = request.session_id != 0;
         connection.state = State::Connecting;
         turn.submissions.push(Submission { connection: ConnectionKey { reactor: self.id, number }, what });
     }
@@ -56,6 +63,10 @@ impl Reactor {
         let since_ms = connection.stats.established_ms;
         let latency = connection.replied(OpCode::CREATE_SESSION, -1, 0, since_ms, now_ms);
         self.stats.count(latency);
+        if !connection.resumes {
+            // Only a new one is a transaction.
+            self.readings.record(metrics::UPDATELATENCY, latency);
+        }
         true
     }
 }

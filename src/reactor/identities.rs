@@ -5,6 +5,7 @@ use super::read::{begin_reply, end_reply};
 use super::{Number, Reactor, Turn};
 use crate::auth::AuthOutcome;
 use crate::jute::{Decode, Encode, Reader};
+use crate::metrics;
 use crate::proto::ErrorCode;
 use crate::proto::records::{AuthPacket, SaslToken};
 
@@ -14,7 +15,18 @@ impl Reactor {
         let packet = AuthPacket::decode(&mut Reader::new(body, self.settings.field_max));
         let Ok(AuthPacket { scheme, auth, .. }) = packet else { return self.hang_up(number, turn) };
         let policy = &self.settings.policy;
-        match policy.authenticate(scheme.as_deref(), auth, connection.remote.ip(), &connection.identities) {
+        let outcome = policy.authenticate(scheme.as_deref(), auth, connection.remote.ip(), &connection.identities);
+        if scheme.as_deref() == Some("ensemble") {
+            // As `EnsembleAuthenticationProvider` does.
+            let skips = auth.is_none_or(<[u8]>::is_empty) || policy.ensemble_names.is_none();
+            match outcome {
+                AuthOutcome::Accepted(_) if skips => self.readings.add(metrics::ENSEMBLE_AUTH_SKIP, 1),
+                AuthOutcome::Accepted(_) => self.readings.add(metrics::ENSEMBLE_AUTH_SUCCESS, 1),
+                AuthOutcome::WrongEnsemble => self.readings.add(metrics::ENSEMBLE_AUTH_FAIL, 1),
+                AuthOutcome::Refused(_) => {}
+            }
+        }
+        match outcome {
             AuthOutcome::Accepted(ids) => {
                 let new: Vec<_> = ids.into_iter().filter(|id| !connection.identities.contains(id)).collect();
                 if !new.is_empty() {

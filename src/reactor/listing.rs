@@ -23,6 +23,8 @@ struct State {
 pub struct Listings {
     lists: HashMap<NodeId, (State, Box<[u8]>)>,
     bytes: usize,
+    /// Lists that were found, since the start.
+    pub found: u64,
 }
 
 impl Listings {
@@ -37,6 +39,7 @@ impl Listings {
         if let Some((known, bytes)) = self.lists.get(&id)
             && *known == state
         {
+            self.found += 1;
             return out.extend_from_slice(bytes);
         }
         let start = out.len();

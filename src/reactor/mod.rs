@@ -7,6 +7,7 @@
 
 mod auditing;
 mod connection;
+mod counts;
 mod events;
 mod guarding;
 mod handshake;
@@ -19,6 +20,7 @@ mod talking;
 mod watches;
 
 pub use connection::{Connection, ConnectionStats, WaitingRead};
+pub use counts::{Sizes, count_namespace};
 pub use listing::Listings;
 pub use read::{ReadRequest, WatchAction, execute, put_event};
 pub use reply::put_write_reply;
@@ -29,7 +31,10 @@ use crate::auth::Policy;
 use crate::engine::{ConnectionKey, Touch};
 use crate::guard::{Budget, PrefixRates, Rates};
 use crate::jute::{Decode, Reader};
-use crate::metrics::{Provider, Readings};
+use crate::metrics::{self, Provider, Readings};
+use crate::metrics::{
+    RESPONSE_PACKET_GET_CHILDREN_CACHE_HITS as CACHE_HITS, RESPONSE_PACKET_GET_CHILDREN_CACHE_MISSES as CACHE_MISSES,
+};
 use crate::proto::acl::Id;
 use crate::proto::records::RequestHeader;
 use crate::proto::session::SessionId;
@@ -245,6 +250,8 @@ pub struct ReactorStats {
     pub auth_failed: u64,
     /// Requests refused for a budget or a rate.
     pub refused: u64,
+    /// Sizes of replies and events.
+    pub responses: Sizes,
 }
 
 /// Bytes in front of a request's record: the frame's length, xid and operation.
@@ -275,6 +282,8 @@ pub struct Reactor {
     slow: Slow,
     /// The name of who has proven nothing, of most connections.
     anyone: Arc<str>,
+    /// Reads of this turn.
+    reads: u32,
 }
 
 impl Reactor {
@@ -297,6 +306,7 @@ impl Reactor {
             departed: Departed::default(),
             slow: Slow::default(),
             anyone: talking::ANYONE.into(),
+            reads: 0,
         }
     }
 
@@ -423,16 +433,21 @@ impl Reactor {
                 Item::Written { number, bytes, xid, zxid, close } => {
                     let reply = &delivery.bytes[bytes];
                     let Some(connection) = self.connections.get_mut(&number) else {
+                        self.readings.add(metrics::STALE_REPLIES, i64::from(!close));
                         self.audit_departed(number, reply, turn);
                         continue;
                     };
                     connection.output.extend_from_slice(reply);
                     turn.flush.push(number);
+                    if self.settings.ensemble {
+                        self.readings.record(metrics::REQUESTS_IN_SESSION_QUEUE, connection.lane.len() as i64);
+                    }
                     if let Some(Waiting::Write { op, since_ms, charge, place, audited }) = connection.lane.pop_front() {
                         self.settings.large.release(charge);
                         connection.writes_in_flight -= 1;
                         let latency = connection.replied(op, xid, zxid.0, since_ms, now_ms);
                         self.stats.count(latency);
+                        counts::count_reply(&mut self.readings, &mut self.stats, op, reply.len(), latency, now_ms);
                         if let Some(ledger) = &mut self.ledger {
                             let time_us = latency.unsigned_abs() * 1_000;
                             let tally = Tally { requests: 0, bytes: reply.len() as u64, time_us };
@@ -452,24 +467,33 @@ impl Reactor {
                         connection.state = State::Closing;
                         turn.close.push(number);
                     } else {
-                        self.advance(tree, number, now_ms, turn);
+                        let reads = self.advance(tree, number, now_ms, turn);
+                        if self.settings.ensemble {
+                            self.readings.record(metrics::READS_AFTER_WRITE_IN_SESSION_QUEUE, reads);
+                            self.readings.record(metrics::READS_ISSUED_FROM_SESSION_QUEUE, reads);
+                            self.readings.record(metrics::SESSION_QUEUES_DRAINED, 1);
+                        }
                         self.read_on(tree, number, &[], load, now_ms, turn);
                     }
                 }
                 Item::Read { number, bytes, op, xid, zxid, since_ms, actions } => {
                     let Some(connection) = self.connections.get_mut(&number) else { continue };
+                    let answer = &delivery.bytes[bytes];
                     if let Some(ledger) = &mut self.ledger {
                         // That it came was counted when it left the lane.
-                        let tally = Tally { requests: 0, bytes: bytes.len() as u64, time_us: 0 };
+                        let tally = Tally { requests: 0, bytes: answer.len() as u64, time_us: 0 };
                         connection.tally.add(tally);
                         ledger.count(op, None, tally);
                     }
-                    connection.output.extend_from_slice(&delivery.bytes[bytes]);
+                    connection.output.extend_from_slice(answer);
                     let latency = connection.replied(op, xid, zxid.0, since_ms, now_ms);
                     self.stats.count(latency);
                     self.slow.waited(&self.settings, connection, op, xid, None, latency, now_ms);
+                    if !answer.is_empty() {
+                        counts::count_answer(&mut self.readings, &mut self.stats, op, answer, latency, now_ms);
+                    }
                     turn.flush.push(number);
-                    self.act(number, zxid, actions);
+                    self.act(number, zxid, actions, now_ms);
                 }
                 Item::SessionOpened { number, session, timeout_ms, touch } => {
                     if self.session_opened(number, session, timeout_ms, touch, now_ms) {
@@ -573,6 +597,7 @@ impl Reactor {
                 }
             };
             if let Err(why) = self.settings.large.check(length) {
+                self.readings.add(metrics::LARGE_REQUESTS_REJECTED, 1);
                 tracing::warn!(peer = %connection.remote, %why, "closing (largeRequestMaxBytes)");
                 self.hang_up(number, turn);
                 return bytes.len();
@@ -581,9 +606,16 @@ impl Reactor {
             let entry = connection.entry(&self.settings.throttle, frame, load, now_ms);
             if entry == Entry::Stall {
                 connection.stalled_ms.get_or_insert(now_ms);
+                self.readings.add(metrics::REQUEST_THROTTLE_WAIT_COUNT, 1);
                 break;
             }
-            connection.stalled_ms = None;
+            let waited_ms = connection.stalled_ms.take().map_or(0, |since_ms| now_ms - since_ms);
+            if entry != Entry::Drop && counts::passes_the_throttle(connection, frame) {
+                self.readings.record(metrics::REQUEST_THROTTLE_QUEUE_TIME_MS, waited_ms);
+                self.readings.add(metrics::THROTTLED_OPS, i64::from(entry == Entry::SubmitThrottled));
+                let stale = self.settings.throttle.stale_latency_check && waited_ms > i64::from(connection.timeout_ms);
+                self.readings.add(metrics::STALE_REQUESTS, i64::from(stale));
+            }
             used += 4 + length;
             self.stats.received += 1;
             connection.stats.received += 1;
@@ -591,7 +623,10 @@ impl Reactor {
             connection.tally.bytes += 4 + length as u64;
             match (&connection.state, entry) {
                 (State::Fresh, _) => self.connect(tree, number, frame, turn),
-                (_, Entry::Drop) => self.hang_up(number, turn),
+                (_, Entry::Drop) => {
+                    self.readings.add(metrics::STALE_REQUESTS_DROPPED, 1);
+                    self.hang_up(number, turn);
+                }
                 (_, entry) => self.request(tree, number, frame, entry == Entry::SubmitThrottled, now_ms, turn),
             }
         }
@@ -643,6 +678,7 @@ impl Reactor {
                 let charge = match self.settings.large.charge(frame.len()) {
                     Ok(charge) => charge,
                     Err(why) => {
+                        self.readings.add(metrics::LARGE_REQUESTS_REJECTED, 1);
                         tracing::warn!(peer = %connection.remote, %why, "closing (largeRequestMaxBytes)");
                         return self.hang_up(number, turn);
                     }
@@ -655,6 +691,9 @@ impl Reactor {
                 let audited = (self.settings.audit && audit::is_audited(op)).then(|| Audited::new(session, op, body));
                 connection.lane.push_back(Waiting::Write { op, since_ms: now_ms, charge, place, audited });
                 connection.writes_in_flight += 1;
+                if self.settings.ensemble {
+                    self.readings.record(metrics::REQUESTS_IN_SESSION_QUEUE, connection.lane.len() as i64);
+                }
                 let identities = connection.identities.clone();
                 reads.iter().for_each(|read| self.count_request(read.op, &read.body, read.body.len()));
                 self.count_request(op, body, frame.len());
@@ -664,6 +703,9 @@ impl Reactor {
             (Some(_), None) if !connection.lane.is_empty() => {
                 connection.lane_bytes += body.len();
                 connection.lane.push_back(Waiting::Read(WaitingRead { xid, op, body: body.into(), since_ms: now_ms }));
+                if self.settings.ensemble {
+                    self.readings.record(metrics::REQUESTS_IN_SESSION_QUEUE, connection.lane.len() as i64);
+                }
             }
             (Some(_), None) => {
                 self.read(tree, number, xid, op, body, now_ms, now_ms);
@@ -684,29 +726,42 @@ impl Reactor {
             field_max: self.settings.field_max,
         };
         let mut actions = std::mem::take(&mut self.actions);
-        let listings = &mut self.listings;
-        let answered = connection.output.len();
+        let (listings, start) = (&mut self.listings, connection.output.len());
+        let found_before = listings.found;
         execute(tree, &self.settings.policy, &request, listings, &mut connection.output, &mut actions);
+        let answer = &connection.output[start..];
+        counts::count_namespace(&mut self.readings, &request, answer);
+        if op == OpCode::GET_CHILDREN2 && counts::is_good(answer) {
+            let found = listings.found > found_before;
+            self.readings.add(if found { CACHE_HITS } else { CACHE_MISSES }, 1);
+        }
+        if self.settings.ensemble {
+            self.reads += 1;
+            self.readings.record(metrics::READ_COMMITPROC_TIME_MS, now_ms - since_ms);
+        }
+        let size = answer.len();
         let latency = connection.replied(op, xid, tree.zxid().0, since_ms, now_ms);
         self.stats.count(latency);
         if let Some(ledger) = &mut self.ledger {
-            let answer = connection.output.len() - answered;
-            connection.tally.bytes += answer as u64;
-            ledger.read(number, op, path_of(op, body), HEADER + body.len() + answer);
+            connection.tally.bytes += size as u64;
+            ledger.read(number, op, path_of(op, body), HEADER + body.len() + size);
         }
         if self.settings.slow_request_ms > 0 {
-            let answer = connection.output.len() - answered;
             self.slow.waited(&self.settings, connection, op, xid, path_of(op, body), latency, now_ms);
-            self.slow.read(number, op, xid, path_of(op, body), answer);
+            self.slow.read(number, op, xid, path_of(op, body), size);
+        }
+        if size > 0 {
+            let answer = &connection.output[start..];
+            counts::count_answer(&mut self.readings, &mut self.stats, op, answer, latency, now_ms);
         }
         if !actions.is_empty() {
-            self.act(number, tree.zxid(), actions.drain(..));
+            self.act(number, tree.zxid(), actions.drain(..), now_ms);
         }
         self.actions = actions;
     }
 
     /// Registers and removes watches at this point of the stream of changes.
-    fn act(&mut self, number: Number, zxid: Zxid, actions: impl IntoIterator<Item = WatchAction>) {
+    fn act(&mut self, number: Number, zxid: Zxid, actions: impl IntoIterator<Item = WatchAction>, now_ms: i64) {
         for action in actions {
             match action {
                 WatchAction::Add(path, kind) => self.watches.add(number, &path, kind),
@@ -719,17 +774,22 @@ impl Reactor {
                     if let Some(connection) = self.connections.get_mut(&number) {
                         let frame = begin_reply(&mut connection.output, xid, zxid.0, error);
                         end_reply(&mut connection.output, frame);
+                        let (size, latency) = (connection.output.len() - frame, connection.stats.last_latency_ms);
+                        let op = OpCode::CHECK_WATCHES;
+                        counts::count_reply(&mut self.readings, &mut self.stats, op, size, latency, now_ms);
                     }
                 }
             }
         }
     }
 
-    /// What stands at the head of a lane and is no write runs now.
-    fn advance(&mut self, tree: &Tree, number: Number, now_ms: i64, turn: &mut Turn) {
+    /// What stands at the head of a lane and is no write runs now. Returns how many these were.
+    fn advance(&mut self, tree: &Tree, number: Number, now_ms: i64, turn: &mut Turn) -> i64 {
+        let mut ran = 0;
         while let Some(connection) = self.connections.get_mut(&number)
             && let Some(waiting) = connection.lane.pop_front_if(|waiting| !matches!(waiting, Waiting::Write { .. }))
         {
+            ran += 1;
             turn.flush.push(number);
             match waiting {
                 Waiting::Read(WaitingRead { xid, op, body, since_ms }) => {
@@ -740,11 +800,15 @@ impl Reactor {
                     let zxid = tree.zxid().0;
                     let frame = begin_reply(&mut connection.output, xid, zxid, error);
                     end_reply(&mut connection.output, frame);
-                    self.stats.count(connection.replied(op, xid, zxid, since_ms, now_ms));
+                    let latency = connection.replied(op, xid, zxid, since_ms, now_ms);
+                    self.stats.count(latency);
+                    let size = connection.output.len() - frame;
+                    counts::count_reply(&mut self.readings, &mut self.stats, op, size, latency, now_ms);
                 }
                 Waiting::Write { .. } => unreachable!("left at the head"),
             }
         }
+        ran
     }
 
     /// An error reply, then the end.
@@ -780,6 +844,7 @@ impl ReactorStats {
         self.latency_count += other.latency_count;
         self.auth_failed += other.auth_failed;
         self.refused += other.refused;
+        self.responses.merge(&other.responses);
     }
 
     fn count(&mut self, latency_ms: i64) {

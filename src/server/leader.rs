@@ -187,6 +187,7 @@ fn bring_up_to_date(setup: &Setup, link: u64, member: ServerId, peer: Zxid, sock
     }
     let Some(plan) = pipeline.join(link, reached) else { return Err(io::Error::other("the term is over")) };
     tracing::info!(member, %peer, ?plan, "a member gets in step");
+    let _syncing = pipeline.syncing(matches!(plan, Plan::Snap));
     match plan {
         Plan::Diff { .. } if headed => {}
         _ if headed => return Err(io::Error::other(format!("from files up to {reached}, and then {plan:?}"))),

@@ -6,6 +6,7 @@ use super::member::Work;
 use super::quorum::Setup;
 use super::{ServerError, thread};
 use crate::engine::Replay;
+use crate::metrics;
 use crate::proto::Zxid;
 use crate::store::{self, Epochs, ReadOptions, RealDisk};
 use crate::zab::{LEADER, ServerId, Violation};
@@ -93,7 +94,9 @@ fn term(setup: &Setup, leader: ServerId, epochs: Epochs) -> Result<Never, Ended>
     thread("to-leader".into(), move || outgoing.run(|_, _, _| Err(io::Error::other("nobody learns from a learner"))))?;
     setup.pipeline.begin_learning(link.clone(), setup.observer, setup.version, epochs, setup.times());
     let ended = converse(setup, &mut reader);
+    let closing = Instant::now();
     link.close();
+    setup.pipeline.count_time(metrics::SOCKET_CLOSING_TIME, closing.elapsed());
     ended
 }
 

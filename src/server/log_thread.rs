@@ -2,13 +2,13 @@
 //! While it syncs, the next group gathers. Also decides when the log is rolled and a snapshot is due. A client that is
 //! alone saves the way to the thread and back: its reactor writes the record itself.
 
+use super::counts::{ms, record_age};
 use super::measures::Measures;
-use super::pipeline::Pipeline;
+use super::member::Role;
+use super::pipeline::{Pipeline, ToLog};
 use super::snapshots::Snapshotter;
-use crate::metrics;
-use crate::proto::Zxid;
+use crate::metrics::{self, PROPOSAL_ACK_CREATION_LATENCY as ACK_CREATION, Readings};
 use crate::store::{LogWriter, RealDisk, SnapshotPolicy, StoreError};
-use bytes::Bytes;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -88,7 +88,7 @@ impl Log {
     }
 
     /// For a reactor that holds the log: writes, syncs and commits what was prepared.
-    pub fn write_held(&self, mut held: MutexGuard<'_, Held>, batch: &[(Zxid, Bytes)]) {
+    pub fn write_held(&self, mut held: MutexGuard<'_, Held>, batch: &[ToLog]) {
         if let Err(error) = self.write(&mut held, batch) {
             held.failure = Some(error);
             // Wakes the log thread, which ends with the failure.
@@ -97,18 +97,24 @@ impl Log {
     }
 
     /// One group: on disk first, then acknowledged (DURABLE).
-    fn write(&self, held: &mut Held, batch: &[(Zxid, Bytes)]) -> Result<(), StoreError> {
-        let Some((last, _)) = batch.last() else { return Ok(()) };
-        batch.iter().for_each(|(zxid, record)| held.writer.append(*zxid, record));
+    fn write(&self, held: &mut Held, batch: &[ToLog]) -> Result<(), StoreError> {
+        let Some((last, ..)) = batch.last() else { return Ok(()) };
+        let taken_us = self.pipeline.clock.now_us();
+        batch.iter().for_each(|(zxid, record, _)| held.writer.append(*zxid, record));
+        let appended_us = self.pipeline.clock.now_us();
         held.writer.commit()?;
+        let flushed_us = self.pipeline.clock.now_us();
         held.transactions += batch.len() as u64;
         self.pipeline.logged(*last);
         let stats = held.writer.stats();
+        let synced = (stats.syncs > held.syncs).then_some(stats.sync_time_last);
+        let (member, wall_ms) = (self.pipeline.role() != Role::Alone, self.pipeline.clock.wall_ms());
         self.measures.with(|readings| {
-            readings.record(metrics::SYNC_PROCESSOR_BATCH_SIZE, batch.len() as i64);
-            if stats.syncs > held.syncs {
-                readings.record(metrics::FSYNCTIME, stats.sync_time_last.as_millis() as i64);
+            count_group(readings, batch, [taken_us, appended_us, flushed_us], synced);
+            if member {
+                batch.iter().for_each(|(_, record, _)| record_age(readings, ACK_CREATION, record, wall_ms));
             }
+            readings.set_own(metrics::LOG_BYTES_TOTAL, "", stats.bytes as f64);
         });
         self.measures.set_syncs(&stats);
         held.syncs = stats.syncs;
@@ -128,16 +134,44 @@ impl Log {
     }
 }
 
+/// What the original's `SyncRequestProcessor` counts: a group was taken, appended and flushed at these times, µs.
+fn count_group(
+    readings: &mut Readings,
+    group: &[ToLog],
+    [taken_us, appended_us, flushed_us]: [i64; 3],
+    synced: Option<Duration>,
+) {
+    let count = group.len() as i64;
+    readings.turn(ms(flushed_us));
+    readings.add(metrics::SYNC_PROCESSOR_REQUEST_QUEUED, count);
+    readings.record(metrics::SYNC_PROCESSOR_QUEUE_SIZE, count);
+    readings.record(metrics::SYNC_PROCESSOR_BATCH_SIZE, count);
+    for (_, _, since_us) in group {
+        readings.record(metrics::SYNC_PROCESSOR_QUEUE_TIME_MS, ms(taken_us - since_us));
+        readings.record(metrics::SYNC_PROCESSOR_QUEUE_AND_FLUSH_TIME_MS, ms(flushed_us - since_us));
+    }
+    readings.record_shared(metrics::SYNC_PROCESS_TIME, ms(flushed_us - taken_us), group.len() as u32);
+    readings.record(metrics::SYNC_PROCESSOR_QUEUE_FLUSH_TIME_MS, ms(flushed_us - appended_us));
+    let us = u64::try_from(flushed_us - taken_us).unwrap_or(0);
+    readings.observe(metrics::FSYNC_SECONDS, "", us, 1);
+    if let Some(synced) = synced {
+        readings.record(metrics::FSYNCTIME, synced.as_millis() as i64);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::clock::Clock;
     use crate::engine::{ConnectionKey, Engine, Replay, Rules, SessionTable};
+    use crate::metrics::{Provider, Summary};
+    use crate::proto::Zxid;
     use crate::reactor::{Submission, Wanted};
     use crate::server::snapshots::SnapshotOptions;
     use crate::store::{Compression, Dirs, LogOptions, RecoverOptions, recover};
     use crate::throttle::{ConnectionThrottle, ConnectionThrottleSettings};
     use crate::tree::{OwnerRules, Tree};
+    use bytes::Bytes;
 
     const OWNERS: OwnerRules = OwnerRules { extended_types: true, emulate_353: false };
 
@@ -156,7 +190,7 @@ mod tests {
         let engine = Engine::new(rules, SessionTable::new(1000, 1 << 56), &tree);
         let throttle = ConnectionThrottle::new(ConnectionThrottleSettings::default(), 0);
         let pipeline = Arc::new(Pipeline::new(tree, engine, 1, 1 << 20, throttle, Clock::default(), None, 0));
-        let measures = Arc::new(Measures::new(metrics::Provider::Default));
+        let measures = Arc::new(Measures::new(Provider::Default));
         let options = SnapshotOptions { compression: Compression::None, digest: true, last_zxid: true };
         let snapshotter = Snapshotter::new(pipeline.clone(), dirs.clone(), options, measures.clone());
         let writer = LogWriter::new(&RealDisk, dirs, LogOptions::default());
@@ -219,5 +253,23 @@ mod tests {
         assert!(matches!(log.run(), Err(StoreError::Io { .. })), "the thread ends with what the reactor met");
         open_sessions(&log, 1);
         assert_eq!(log.pipeline.outstanding(), 1, "nothing is taken any more");
+    }
+
+    #[test]
+    fn a_group_is_counted_record_by_record() {
+        let mut readings = Readings::new(Provider::Prometheus);
+        let group = [1_000, 2_000, 9_000].map(|since_us| (Zxid(since_us), Bytes::new(), since_us));
+        count_group(&mut readings, &group, [10_000, 11_000, 20_000], Some(Duration::from_millis(7)));
+        let summed = |wanted: Summary| {
+            let (_, _, values) = readings.summaries().find(|(summary, ..)| *summary == wanted).unwrap();
+            (values.count, values.sum)
+        };
+        assert_eq!(summed(metrics::SYNC_PROCESSOR_BATCH_SIZE), (1, 3));
+        assert_eq!(summed(metrics::SYNC_PROCESSOR_QUEUE_TIME_MS), (3, 9 + 8 + 1));
+        assert_eq!(summed(metrics::SYNC_PROCESSOR_QUEUE_AND_FLUSH_TIME_MS), (3, 19 + 18 + 11));
+        assert_eq!(summed(metrics::SYNC_PROCESS_TIME), (3, 10));
+        assert_eq!(summed(metrics::SYNC_PROCESSOR_QUEUE_FLUSH_TIME_MS), (1, 9));
+        assert_eq!(summed(metrics::FSYNCTIME), (1, 7));
+        assert_eq!(readings.histograms().map(|(.., histogram)| histogram.count()).sum::<u64>(), 1);
     }
 }

@@ -5,6 +5,7 @@ use super::link::Link;
 use super::pipeline::{Batch, InFlight, Pipeline, State, Wakes};
 use crate::engine::{ConnectionKey, Engine, Request, SessionTable, Standing};
 use crate::jute::{Encode, Reader};
+use crate::metrics;
 use crate::proto::acl::Id;
 use crate::proto::session::{self, SessionId};
 use crate::proto::txn::{TxnHeader, TxnRecord};
@@ -327,7 +328,9 @@ impl Pipeline {
     fn append(&self, state: &mut State, zxid: Zxid, record: Bytes, wakes: &mut Wakes) {
         let header = TxnRecord::decode(&record).expect("the machine has read it").header;
         let TxnHeader { client_id: session, cxid: xid, op, .. } = header;
-        self.to_disk(state, zxid, record.clone(), wakes);
+        state.count_proposal(&record, self.clock.wall_ms());
+        let since_us = self.clock.now_us();
+        self.to_disk(state, zxid, record.clone(), since_us, wakes);
         state.in_flight.push_back(InFlight {
             zxid,
             record,
@@ -339,6 +342,7 @@ impl Pipeline {
             identities: [].into(),
             reads: Vec::new(),
             opened: None,
+            since_us,
         });
     }
 
@@ -356,6 +360,7 @@ impl Pipeline {
         {
             let mut state = self.lock();
             let state = &mut *state;
+            state.unavailable(self.clock.now_us());
             let member = &mut state.member;
             member.role = Role::Looking;
             member.machine.rest();
@@ -452,6 +457,7 @@ impl Pipeline {
             self.gate.write(|tree| tree.set_zxid(Zxid(epoch << 32)));
         }
         self.begin(state);
+        state.available(self.clock.now_us());
         if let Some(duties) = &state.member.duties {
             (duties.settled)(epoch);
         }
@@ -479,7 +485,11 @@ impl Pipeline {
 
     /// A term as learner begins, over a link to the leader.
     pub fn begin_learning(&self, leader: Link, observer: bool, version: i64, epochs: Epochs, times: Times) {
-        self.lock().member.links.insert(LEADER, leader);
+        {
+            let mut state = self.lock();
+            state.member.links.insert(LEADER, leader);
+            state.learning_since_us = Some(self.clock.now_us());
+        }
         self.begin_term(|me, history, now_ms, out| {
             Machine::Learning(Learner::new(me, observer, version, history, epochs, times, now_ms, out).into())
         });
@@ -544,6 +554,7 @@ impl Pipeline {
 
     /// As leader: a packet of a learner.
     pub fn receive_from(&self, id: LinkId, packet: Packet) {
+        self.count_packet_of(id, &packet);
         self.step(|machine, now_ms, out| {
             if let Machine::Leading(leader) = machine {
                 leader.receive(id, packet, now_ms, out);
@@ -578,6 +589,9 @@ impl Pipeline {
 
     /// As learner: a packet of the leader. What it asks for is done before the next one.
     pub fn receive(&self, packet: Packet) -> Result<Option<Work>, Violation> {
+        if matches!(packet.kind, kind::COMMIT | kind::INFORM) {
+            self.lock().count_commit();
+        }
         self.step(|machine, now_ms, out| match machine {
             Machine::Learning(learner) => learner.receive(packet, now_ms, out),
             _ => Ok(()),
@@ -614,7 +628,8 @@ impl Pipeline {
         }
         let moved = op != OpCode::CLOSE_SESSION && !state.engine.sessions.own(session, link);
         let request = Request { session, xid, op, body, identities, time_ms, field_max: self.field_max };
-        let mut batch = Batch::default();
+        state.readings.add(metrics::PREP_PROCESSOR_REQUEST_QUEUED, 1);
+        let mut batch = Batch::taken_at(self.clock.now_us());
         self.gate.read(|tree| {
             batch.prepare(&mut state.engine, tree, &request, moved, None, identities.into(), Vec::new(), None);
         });
@@ -626,6 +641,7 @@ impl Pipeline {
     fn revalidate(&self, state: &mut State, link: LinkId, data: &[u8]) -> Result<Bytes, Violation> {
         let mut reader = Reader::unlimited(data);
         let session = reader.long().map_err(|_| Violation::new("a revalidation without a session"))?;
+        state.readings.add(metrics::REVALIDATE_COUNT, 1);
         let alive = state.engine.sessions.touch(session, self.clock.now_ms());
         if alive {
             state.engine.sessions.set_owner(session, link);
@@ -695,7 +711,7 @@ impl Pipeline {
 
     /// As learner: what own clients want goes to the leader, in order.
     pub(super) fn forward(&self, state: &mut State, submissions: &mut Vec<Submission>) {
-        let now_ms = self.clock.now_ms();
+        let (now_ms, since_us) = (self.clock.now_ms(), self.clock.now_us());
         let Some(leader) = state.member.links.get(&LEADER).cloned() else { return submissions.clear() };
         let ask = |session: SessionId, xid: i32, op: OpCode, body: &[u8], identities: &[Id]| {
             let mut data = session.to_bytes();
@@ -723,6 +739,7 @@ impl Pipeline {
                         identities,
                         reads,
                         opened: None,
+                        since_us,
                     };
                     match sync {
                         true => state.member.syncs.push_back(write),
@@ -745,6 +762,7 @@ impl Pipeline {
                         identities: Arc::new([]),
                         reads: Vec::new(),
                         opened: Some((timeout_ms, touch)),
+                        since_us,
                     });
                 }
                 Wanted::Resume { session, password, timeout_ms } => {

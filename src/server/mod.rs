@@ -3,6 +3,7 @@
 
 mod audit_log;
 mod budgets;
+mod counts;
 mod election;
 mod gate;
 mod give_up;
@@ -37,6 +38,7 @@ use crate::config::{Config, SnapshotCompression};
 use crate::engine::{Engine, MemberRules, Reaper, ReaperRules, Replay, Rules, SessionTable};
 use crate::guard::PrefixRates;
 use crate::jute::Encode;
+use crate::metrics;
 use crate::proto::records::PathRequest;
 use crate::proto::{OpCode, Zxid, session};
 use crate::reactor::Settings;
@@ -121,6 +123,7 @@ pub struct Server {
     address: SocketAddr,
     log_thread: std::thread::JoinHandle<Result<(), StoreError>>,
     admin: Option<AdminServer>,
+    metrics: Option<SocketAddr>,
     /// Keeps other servers and tools away from the folders.
     _lock: FolderLock,
 }
@@ -211,6 +214,8 @@ impl Server {
         pipeline.audit.clone_from(&audit);
         let pipeline = Arc::new(pipeline);
 
+        pipeline.set_provider(monitor::provider_of(config));
+        pipeline.set_ack_logging_frequency(i64::from(config.leader_ack_logging_frequency));
         let snapshot_options = SnapshotOptions {
             compression: match config.snapshot_compression {
                 SnapshotCompression::None => Compression::None,
@@ -327,21 +332,19 @@ impl Server {
             }
             quorum::start(Arc::new(setup), election)?;
         }
-        if let Some(page) = metrics_page {
-            scrape::start(page, monitor)?;
-        }
+        let metrics = metrics_page.map(|page| scrape::start(page, monitor)).transpose()?;
         if let Some(admin) = &admin {
             admin.set_running(http::Running {
                 words,
                 pipeline: pipeline.clone(),
                 snapshotter,
-                measures,
+                measures: measures.clone(),
                 owners,
                 digest,
                 ensemble: config.is_quorum(),
             });
         }
-        start_ticking(config, pipeline.clone())?;
+        start_ticking(config, pipeline.clone(), measures)?;
         start_purging(config, dirs)?;
         tracing::info!(
             version = env!("CARGO_PKG_VERSION"),
@@ -351,7 +354,7 @@ impl Server {
             ms = started.elapsed().as_millis() as u64,
             "ready"
         );
-        Ok(Server { pipeline, address, log_thread, admin, _lock: lock })
+        Ok(Server { pipeline, address, log_thread, admin, metrics, _lock: lock })
     }
 
     /// Where the admin server listens, if there is one.
@@ -362,6 +365,11 @@ impl Server {
     /// Where clients connect.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where metrics are shown, if they are.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics
     }
 
     /// Takes no more writes, and returns when everything that was accepted is on disk.
@@ -544,7 +552,7 @@ fn open_log(
 }
 
 /// Expires sessions at each tick, and looks for containers and TTL nodes that are done.
-fn start_ticking(config: &Config, pipeline: Arc<Pipeline>) -> Result<(), ServerError> {
+fn start_ticking(config: &Config, pipeline: Arc<Pipeline>, measures: Arc<Measures>) -> Result<(), ServerError> {
     let tick_ms = i64::from(config.tick_time_ms);
     let rules = ReaperRules {
         interval_ms: u64::try_from(config.container_check_interval_ms).unwrap_or(0).max(1),
@@ -565,6 +573,11 @@ fn start_ticking(config: &Config, pipeline: Arc<Pipeline>) -> Result<(), ServerE
                 .inspect(|session| tracing::info!(session = format_args!("0x{session:x}"), "session expired"))
                 .map(|session| (session, OpCode::CLOSE_SESSION, Vec::new()))
                 .collect();
+            measures.with(|readings| {
+                readings.add(metrics::STALE_SESSIONS_EXPIRED, closes.len() as i64);
+                // They go through the throttle as any request.
+                readings.record_many(metrics::REQUEST_THROTTLE_QUEUE_TIME_MS, 0, closes.len() as u32);
+            });
             pipeline.submit_own(&closes);
         }
     })?;

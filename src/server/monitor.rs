@@ -10,11 +10,15 @@ use crate::admin::prometheus;
 use crate::config::Config;
 use crate::metrics::{self, Provider, Readings};
 use crate::reactor::{Reactor, ReactorStats};
-use std::collections::HashSet;
+use crate::tree::Tree;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 use tokio::sync::oneshot;
+
+/// Quotas that are looked at for one scrape: the writer waits meanwhile.
+const QUOTAS_MAX: usize = 10_000;
 
 /// Loading of the data at the start.
 #[derive(Debug, Clone, Copy, Default)]
@@ -64,10 +68,14 @@ impl Monitor {
     /// The text of a scrape; only samples with these names, unless there are none.
     pub async fn scrape(&self, names: &HashSet<String>) -> String {
         let started = Instant::now();
-        let process = self.shows_process.then(Process::this);
+        let process = Process::this();
         let mut readings = self.readings().await;
+        for (state, bytes) in [("allocated", process.heap_used), ("active", process.heap_committed)] {
+            readings.set_own(metrics::HEAP_BYTES, state, bytes as f64);
+        }
+        readings.set_own(metrics::THREADS, "", process.threads as f64);
         readings.set_own(metrics::SCRAPE_SECONDS, "", started.elapsed().as_secs_f64());
-        prometheus::filtered(prometheus::text(&readings, process.as_ref()), names)
+        prometheus::filtered(prometheus::text(&readings, self.shows_process.then_some(&process)), names)
     }
 
     /// Readings of all threads, and gauges as of now.
@@ -81,7 +89,11 @@ impl Monitor {
             waiting += told.waiting;
         }
         readings.add(metrics::BYTES_RECEIVED_COUNT, stats.bytes_received as i64);
-        self.measures.with(|theirs| readings.merge(theirs));
+        self.measures.with(|theirs| {
+            theirs.turn(self.pipeline.clock.now_ms());
+            readings.merge(theirs);
+        });
+        self.pipeline.readings_into(&mut readings);
         self.put_connections(&stats, watches, &mut readings);
         self.put_tree(&mut readings);
         self.put_member(&mut readings);
@@ -116,6 +128,7 @@ impl Monitor {
         let mean =
             if stats.latency_count == 0 { 0.0 } else { stats.latency_sum_ms as f64 / stats.latency_count as f64 };
         readings.set(metrics::AVG_LATENCY, mean);
+        let [last, least, greatest] = stats.responses.shown();
         for (gauge, value) in [
             (metrics::MIN_LATENCY, stats.min_latency_ms.unwrap_or(0)),
             (metrics::MAX_LATENCY, stats.max_latency_ms),
@@ -131,15 +144,29 @@ impl Monitor {
             ),
             (metrics::MAX_FILE_DESCRIPTOR_COUNT, file_descriptors_max()),
             (metrics::UPTIME, self.pipeline.clock.now_ms()),
+            (metrics::LAST_CLIENT_RESPONSE_SIZE, last),
+            (metrics::MIN_CLIENT_RESPONSE_SIZE, least),
+            (metrics::MAX_CLIENT_RESPONSE_SIZE, greatest),
+            // There is no TLS yet.
+            (metrics::OUTSTANDING_TLS_HANDSHAKE, 0),
+            (metrics::NON_MTLS_LOCAL_CONN_COUNT, 0),
+            (metrics::NON_MTLS_REMOTE_CONN_COUNT, 0),
         ] {
             readings.set(gauge, value);
         }
     }
 
     fn put_tree(&self, readings: &mut Readings) {
-        let (nodes, ephemerals, bytes, sessions) = self.pipeline.gate.read(|tree| {
-            (tree.node_count(), tree.ephemeral_count(), tree.approximate_data_size(), tree.sessions().len())
+        let (nodes, ephemerals, bytes, sessions, quotas) = self.pipeline.gate.read(|tree| {
+            let quotas = quotas(tree);
+            (tree.node_count(), tree.ephemeral_count(), tree.approximate_data_size(), tree.sessions().len(), quotas)
         });
+        for (namespace, [count_limit, bytes_limit, count, bytes]) in quotas {
+            readings.set_for(metrics::QUOTA_COUNT_LIMIT_PER_NAMESPACE, &namespace, count_limit);
+            readings.set_for(metrics::QUOTA_BYTES_LIMIT_PER_NAMESPACE, &namespace, bytes_limit);
+            readings.set_for(metrics::QUOTA_COUNT_USAGE_PER_NAMESPACE, &namespace, count);
+            readings.set_for(metrics::QUOTA_BYTES_USAGE_PER_NAMESPACE, &namespace, bytes);
+        }
         for (gauge, value) in [
             (metrics::ZNODE_COUNT, nodes as i64),
             (metrics::EPHEMERALS_COUNT, ephemerals as i64),
@@ -185,6 +212,25 @@ impl Monitor {
         readings.record(metrics::DBINITTIME, snapshot_ms + replay_ms);
         readings.add(metrics::DIGEST_MISMATCHES_COUNT, digest_mismatches);
     }
+}
+
+/// Limits and usage of each namespace that has quotas, summed: nodes allowed, bytes allowed, nodes, bytes. A hard limit
+/// counts before a soft one (`QuotaMetricsUtils`).
+fn quotas(tree: &Tree) -> BTreeMap<String, [i64; 4]> {
+    let mut all = BTreeMap::<String, [i64; 4]>::new();
+    for (prefix, limit, usage) in tree.quotas().take(QUOTAS_MAX) {
+        let Some(namespace) = metrics::namespace_of(prefix) else { continue };
+        if all.len() >= metrics::KEYS_MAX && !all.contains_key(namespace) {
+            continue;
+        }
+        let hard_first = |hard: i64, soft: i64| if hard > -1 { hard } else { soft };
+        let sums = all.entry(namespace.to_owned()).or_default();
+        sums[0] += hard_first(limit.count_hard_limit, limit.count);
+        sums[1] += hard_first(limit.byte_hard_limit, limit.bytes);
+        sums[2] += usage.count;
+        sums[3] += usage.bytes;
+    }
+    all
 }
 
 /// The provider of metrics that a configuration names (`metricsProvider.className`).

@@ -7,6 +7,7 @@
 //! wait for it.
 
 use super::audit_log::AuditLog;
+use super::counts::{Visit, count_written, ms};
 use super::gate::Gate;
 use super::log_thread::Log;
 use super::mailbox::Mailbox;
@@ -15,21 +16,23 @@ use crate::auth::Policy;
 use crate::clock::Clock;
 use crate::engine::{ConnectionKey, Engine, Prepared, Request, Touch};
 use crate::jute::{Encode, Text};
+use crate::metrics::{self, Provider, Readings};
 use crate::proto::acl::Id;
 use crate::proto::session::SessionId;
 use crate::proto::txn::{Txn, TxnRecord};
 use crate::proto::{ErrorCode, OpCode, Zxid};
 use crate::reactor::{
-    Delivery, Item, Listings, ReadRequest, Submission, WaitingRead, Wanted, execute, put_write_reply,
+    Delivery, Item, Listings, ReadRequest, Sizes, Submission, WaitingRead, Wanted, count_namespace, execute,
+    put_write_reply,
 };
 use crate::throttle::{ConnectionThrottle, SessionKind};
 use crate::tree::{Outcome, Tree};
 use crate::zab::{History, Leader, ServerId};
 use bytes::Bytes;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Reactors of a server at most.
 pub const REACTORS_MAX: usize = 64;
@@ -60,15 +63,30 @@ pub(super) struct InFlight {
     pub(super) identities: Arc<[Id]>,
     pub(super) reads: Vec<WaitingRead>,
     pub(super) opened: Option<(i32, Arc<Touch>)>,
+    /// When it was taken, or sent to the leader, µs of the monotonic clock.
+    pub(super) since_us: i64,
 }
+
+/// A record for the log, with the time it was taken, µs of the monotonic clock.
+pub type ToLog = (Zxid, Bytes, i64);
 
 pub(super) struct State {
     pub(super) engine: Engine,
     pub(super) in_flight: VecDeque<InFlight>,
-    to_log: Vec<(Zxid, Bytes)>,
+    pub(super) to_log: Vec<ToLog>,
     /// Their bytes.
     to_log_bytes: usize,
-    throttle: ConnectionThrottle,
+    pub(super) throttle: ConnectionThrottle,
+    /// What is counted for metrics.
+    pub(super) readings: Readings,
+    /// Sizes of proposals of this term as leader.
+    pub(super) proposals: Sizes,
+    /// Since when nobody is served, since when this server leads, since when it gets in step with a leader, µs.
+    pub(super) unavailable_since_us: Option<i64>,
+    pub(super) led_since_us: Option<i64>,
+    pub(super) learning_since_us: Option<i64>,
+    /// Learners that are being brought up to date, by what they lack and by a copy.
+    pub(super) inflight_syncs: [i64; 2],
     /// The tree's digest at every so many transactions, for `hash`.
     pub(super) digests: VecDeque<(Zxid, i64)>,
     /// The log thread sleeps until it is told of records.
@@ -112,6 +130,8 @@ pub struct Pipeline {
     outstanding: AtomicUsize,
     /// Where it is written which ephemeral nodes went with their sessions.
     pub(super) audit: Option<Arc<AuditLog>>,
+    /// `leader.ackLoggingFrequency`.
+    ack_logging_frequency: AtomicI64,
 }
 
 impl Pipeline {
@@ -145,6 +165,12 @@ impl Pipeline {
                 to_log: Vec::new(),
                 to_log_bytes: 0,
                 throttle,
+                readings: Readings::new(Provider::default()),
+                proposals: Sizes::default(),
+                unavailable_since_us: None,
+                led_since_us: None,
+                learning_since_us: None,
+                inflight_syncs: [0; 2],
                 digests: VecDeque::new(),
                 log_sleeps: false,
                 closed: false,
@@ -157,11 +183,31 @@ impl Pipeline {
             session_member,
             outstanding: AtomicUsize::new(0),
             audit: None,
+            ack_logging_frequency: AtomicI64::new(1_000),
         }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts for this metrics provider. To be said before anything happens.
+    pub fn set_provider(&self, provider: Provider) {
+        self.lock().readings = Readings::new(provider);
+    }
+
+    /// Of so many acknowledgements one is measured; 0 or less, none is.
+    pub fn set_ack_logging_frequency(&self, every: i64) {
+        self.ack_logging_frequency.store(every, Ordering::Relaxed);
+    }
+
+    pub(super) fn ack_logging_frequency(&self) -> i64 {
+        self.ack_logging_frequency.load(Ordering::Relaxed)
+    }
+
+    /// Forgets what was counted (`srst`).
+    pub fn reset_readings(&self) {
+        self.lock().readings.reset();
     }
 
     /// Writes between prepare and apply.
@@ -190,22 +236,30 @@ impl Pipeline {
     pub fn submit(&self, submissions: &mut Vec<Submission>, log: Option<&Log>) {
         let (now_ms, time_ms) = (self.clock.now_ms(), self.clock.wall_ms());
         let mut replies: Vec<(u16, Item)> = Vec::new();
+        let asked_us = self.clock.now_us();
         let mut state = self.lock();
+        let taken_us = self.clock.now_us();
         if state.closed {
             submissions.clear();
             return;
         }
         match state.member.role {
             Role::Alone | Role::Leading => {}
-            Role::Following | Role::Observing => return self.forward(&mut state, submissions),
+            Role::Following | Role::Observing => {
+                state.count_forwarded(submissions);
+                return self.forward(&mut state, submissions);
+            }
             Role::Looking | Role::Syncing => {
+                let away = submissions.iter().filter(|submission| submission.connects().is_some()).count();
+                state.readings.add(metrics::CNXN_CLOSED_WITHOUT_ZK_SERVER_RUNNING, away as i64);
                 for Submission { connection, .. } in submissions.drain(..) {
                     self.tell(connection.reactor, Item::Close { number: connection.number });
                 }
                 return;
             }
         }
-        let mut batch = Batch::with_room_for(submissions);
+        state.count_taken(submissions, taken_us - asked_us);
+        let mut batch = Batch::with_room_for(submissions, asked_us);
         self.gate.read(|tree| {
             for Submission { connection, what } in submissions.drain(..) {
                 let kind = match &what {
@@ -214,8 +268,12 @@ impl Pipeline {
                     Wanted::Resume { .. } => Some(SessionKind::Renewed),
                 };
                 if kind.is_some_and(|kind| !state.throttle.admit(kind, now_ms, rand::random())) {
+                    state.readings.add(metrics::CONNECTION_REJECTED, 1);
                     replies.push((connection.reactor, Item::Close { number: connection.number }));
                     continue;
+                }
+                if let Some(kind) = kind {
+                    state.count_connect(kind == SessionKind::Renewed);
                 }
                 match what {
                     Wanted::Write { session, xid, op, body, identities, reads } => {
@@ -287,7 +345,11 @@ impl Pipeline {
             }
         });
         let mut wakes = Wakes::default();
+        let (prepared_us, requests) = (self.clock.now_us(), batch.writes.len() as u32);
         self.propose(&mut state, batch, &mut wakes);
+        let readings = &mut state.readings;
+        readings.record_shared(metrics::PREP_PROCESS_TIME, ms(prepared_us - taken_us), requests);
+        readings.record_shared(metrics::PROPOSAL_PROCESS_TIME, ms(self.clock.now_us() - prepared_us), requests);
         for (reactor, item) in replies {
             self.mailboxes[usize::from(reactor)].deliver(Delivery { items: vec![item], bytes: Vec::new() });
             wakes.reactor(usize::from(reactor));
@@ -326,7 +388,8 @@ impl Pipeline {
         if own.is_empty() || state.closed || !state.member.judges() {
             return;
         }
-        let mut batch = Batch::default();
+        state.readings.add(metrics::PREP_PROCESSOR_REQUEST_QUEUED, own.len() as i64);
+        let mut batch = Batch::taken_at(self.clock.now_us());
         self.gate.read(|tree| {
             for (session, op, body) in own {
                 let request = Request {
@@ -350,6 +413,9 @@ impl Pipeline {
     pub(super) fn propose(&self, state: &mut State, batch: Batch, wakes: &mut Wakes) {
         let (records, now_ms) = (Bytes::from(batch.records), self.clock.now_ms());
         let mut out = Vec::new();
+        for took_ms in batch.closes_ms {
+            state.readings.record(metrics::CLOSE_SESSION_PREP_TIME, took_ms);
+        }
         for (mut write, range) in batch.writes {
             write.record = records.slice(range);
             if !write.record.is_empty() {
@@ -359,8 +425,9 @@ impl Pipeline {
                 leader.propose(write.zxid, write.record.clone(), None, now_ms, &mut out);
                 if state.member.role == Role::Leading {
                     state.member.counts.proposals += 1;
+                    state.proposals.count(write.record.len() as i64, now_ms);
                 }
-                self.to_disk(state, write.zxid, write.record.clone(), wakes);
+                self.to_disk(state, write.zxid, write.record.clone(), batch.since_us, wakes);
             }
             state.in_flight.push_back(write);
         }
@@ -373,10 +440,10 @@ impl Pipeline {
         }
     }
 
-    /// Hands a record to the log thread.
-    pub(super) fn to_disk(&self, state: &mut State, zxid: Zxid, record: Bytes, wakes: &mut Wakes) {
+    /// Hands a record that was taken then, µs, to the log thread.
+    pub(super) fn to_disk(&self, state: &mut State, zxid: Zxid, record: Bytes, since_us: i64, wakes: &mut Wakes) {
         state.to_log_bytes += record.len();
-        state.to_log.push((zxid, record));
+        state.to_log.push((zxid, record, since_us));
         // While it syncs, the log thread looks for more by itself.
         wakes.log |= std::mem::take(&mut state.log_sleeps);
     }
@@ -392,7 +459,7 @@ impl Pipeline {
 
     /// For the log thread: waits for records; empty after `patience` without any, `None` once the pipeline is closed
     /// and everything was handed out.
-    pub fn next_batch(&self, patience: Duration) -> Option<Vec<(Zxid, Bytes)>> {
+    pub fn next_batch(&self, patience: Duration) -> Option<Vec<ToLog>> {
         let mut state = self.lock();
         let idle = |state: &mut State| state.to_log.is_empty() && !state.closed && state.member.roll.is_none();
         if idle(&mut state) {
@@ -436,13 +503,17 @@ impl Pipeline {
         let mut reply = Vec::new();
         while state.in_flight.front().is_some_and(|first| first.zxid <= committed) {
             let mut deliveries: Vec<Delivery> = self.mailboxes.iter().map(|_| Delivery::default()).collect();
-            self.gate.write(|tree| {
+            let mut started_us = 0;
+            let (wall_ms, queued, mut visit) = (self.clock.wall_ms(), state.in_flight.len(), Visit::default());
+            let waited_us = self.gate.write_waited(|tree| {
+                let now_us = self.clock.now_us();
                 for _ in 0..APPLY_BATCH {
                     let Some(write) = state.in_flight.pop_front_if(|write| write.zxid <= committed) else { break };
                     let write = state.member.adopt(write);
                     let (zxid, logged) = (write.zxid, !write.record.is_empty());
                     reply.clear();
-                    self.finish(tree, &mut state.engine, write, &mut reply, &mut deliveries);
+                    visit.count(&mut state.readings, state.member.role, &write, wall_ms, now_us);
+                    self.finish(tree, &mut state.engine, &mut state.readings, write, &mut reply, &mut deliveries);
                     if logged && zxid.0 % DIGEST_INTERVAL == 0 && tree.digest_enabled() {
                         state.digests.push_back((zxid, tree.digest() as i64));
                         if state.digests.len() > DIGESTS_MAX {
@@ -456,7 +527,10 @@ impl Pipeline {
                         wakes.reactor(id);
                     }
                 }
+                started_us = now_us;
             });
+            state.readings.observe(metrics::GATE_WAIT_SECONDS, "writer", waited_us, 1);
+            visit.done(&mut state.readings, queued, waited_us, self.clock.now_us() - started_us);
         }
         self.count(state);
     }
@@ -466,6 +540,7 @@ impl Pipeline {
         &self,
         tree: &mut Tree,
         engine: &mut Engine,
+        readings: &mut Readings,
         write: InFlight,
         reply: &mut Vec<u8>,
         deliveries: &mut [Delivery],
@@ -473,7 +548,7 @@ impl Pipeline {
         // ORDER-2: reads that were sent before this write see the state before it.
         if let Some(connection) = write.connection {
             let delivery = &mut deliveries[usize::from(connection.reactor)];
-            write.reads.iter().for_each(|read| self.read_ahead(tree, &write, connection, read, delivery));
+            write.reads.iter().for_each(|read| self.read_ahead(tree, readings, &write, connection, read, delivery));
         }
         let mut changes = self.mailboxes.iter().any(Mailbox::is_watching).then(Vec::new);
         if write.op == OpCode::SYNC {
@@ -498,6 +573,7 @@ impl Pipeline {
                 audit_ephemerals(audit, tree, write.session, paths.as_deref());
             }
             let outcome = tree.apply(&record.header, &record.txn, changes.as_mut());
+            count_written(readings, &record.txn, &outcome);
             put_write_reply(reply, write.xid, write.zxid, write.op, &outcome);
         }
         engine.applied(write.zxid);
@@ -538,6 +614,7 @@ impl Pipeline {
     fn read_ahead(
         &self,
         tree: &Tree,
+        readings: &mut Readings,
         write: &InFlight,
         connection: ConnectionKey,
         read: &WaitingRead,
@@ -555,6 +632,7 @@ impl Pipeline {
         // A reactor remembers large listings; here they are rare.
         let mut listings = Listings::default();
         execute(tree, &self.policy, &request, &mut listings, &mut delivery.bytes, &mut actions);
+        count_namespace(readings, &request, &delivery.bytes[start..]);
         if !actions.is_empty() {
             // Before the changes of this very batch are told: the reactor registers in stream order.
             self.mailboxes[usize::from(connection.reactor)].set_watching(true);
@@ -586,17 +664,26 @@ fn audit_ephemerals(audit: &AuditLog, tree: &Tree, session: SessionId, paths: Op
 pub(super) struct Batch {
     records: Vec<u8>,
     writes: Vec<(InFlight, std::ops::Range<usize>)>,
+    /// When the requests were taken, µs.
+    since_us: i64,
+    /// Preparing the ends of sessions took so long, ms.
+    closes_ms: Vec<i64>,
 }
 
 impl Batch {
-    /// Room for what requests of this size become, as a rule.
-    fn with_room_for(submissions: &[Submission]) -> Self {
+    /// A batch of requests that were taken then, µs of the monotonic clock.
+    pub(super) fn taken_at(since_us: i64) -> Self {
+        Batch { since_us, ..Batch::default() }
+    }
+
+    /// For requests that were taken then, µs of the monotonic clock, with room for what such become as a rule.
+    fn with_room_for(submissions: &[Submission], since_us: i64) -> Self {
         let size = |submission: &Submission| match &submission.what {
             Wanted::Write { body, .. } => body.len() + RECORD_FRAME,
             _ => RECORD_FRAME,
         };
         let records = Vec::with_capacity(submissions.iter().map(size).sum());
-        Batch { records, writes: Vec::with_capacity(submissions.len()) }
+        Batch { records, writes: Vec::with_capacity(submissions.len()), ..Batch::taken_at(since_us) }
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -616,13 +703,17 @@ impl Batch {
             // Takes its turn behind everything that has a zxid by now.
             let (zxid, record, body) = (engine.zxid(), Bytes::new(), Bytes::copy_from_slice(request.body));
             let (op, xid, session) = (request.op, request.xid, request.session);
-            let write = InFlight { zxid, record, body, op, xid, session, connection, identities, reads, opened };
+            let since_us = self.since_us;
+            let write =
+                InFlight { zxid, record, body, op, xid, session, connection, identities, reads, opened, since_us };
             return self.writes.push((write, start..start));
         }
+        let closing = (request.op == OpCode::CLOSE_SESSION).then(Instant::now);
         let prepared = match moved {
             true => Prepared::Logged(engine.refuse(request, ErrorCode::SESSION_MOVED, &mut self.records)),
             false => engine.prepare(tree, request, &mut self.records),
         };
+        self.closes_ms.extend(closing.map(|started| started.elapsed().as_millis() as i64));
         let zxid = match prepared {
             Prepared::Logged(zxid) => zxid,
             // Another member hears of it by a transaction, or its client would wait for ever.
@@ -642,6 +733,7 @@ impl Batch {
             identities,
             reads,
             opened,
+            since_us: self.since_us,
         };
         self.writes.push((write, start..self.records.len()));
     }

@@ -106,7 +106,7 @@ impl World {
     /// The disk syncs everything that was handed to it so far; reactors do not wake up yet.
     fn sync(&self) {
         if let Some(batch) = self.pipeline.next_batch(Duration::ZERO)
-            && let Some((last, _)) = batch.last()
+            && let Some((last, ..)) = batch.last()
         {
             self.pipeline.logged(*last);
         }
@@ -487,14 +487,14 @@ fn digests_prepared_ahead_are_those_of_the_tree_also_through_failed_multis() {
     world.send(a, 8, OpCode::CLOSE_SESSION, &Raw(Vec::new()));
     let batch = world.pipeline.next_batch(Duration::ZERO).unwrap();
     let mut replayed = Tree::new(OwnerRules { extended_types: true, emulate_353: false }, true);
-    for (zxid, record) in &batch {
+    for (zxid, record, _) in &batch {
         let record = crate::proto::txn::TxnRecord::decode(record).unwrap();
         replayed.apply(&record.header, &record.txn, None);
         if let Some(digest) = record.digest {
             assert_eq!(digest.tree_digest as u64, replayed.digest(), "after {zxid}");
         }
     }
-    assert!(batch.iter().any(|(_, record)| crate::proto::txn::TxnRecord::decode(record).unwrap().digest.is_none()));
+    assert!(batch.iter().any(|(_, record, _)| crate::proto::txn::TxnRecord::decode(record).unwrap().digest.is_none()));
 }
 
 #[test]

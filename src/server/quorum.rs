@@ -9,6 +9,7 @@ use super::pipeline::Pipeline;
 use super::snapshots::Snapshotter;
 use super::{ServerError, thread};
 use crate::config::Config;
+use crate::metrics;
 use crate::proto::Zxid;
 use crate::store::{self, Dirs, Epochs, RealDisk};
 use crate::tree::Tree;
@@ -16,7 +17,7 @@ use crate::zab::{Membership, ServerId, Times, Voters};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What an election decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -203,7 +204,10 @@ fn term(setup: &Arc<Setup>, electing: &mut dyn Electing) -> Result<(), ServerErr
     let last = setup.pipeline.stand_down().ok_or_else(stopped)?;
     let epochs = setup.epochs(last)?;
     tracing::info!(%last, epoch = epochs.current, "looking for a leader");
+    setup.pipeline.count_event(|readings| readings.add(metrics::LOOKING_COUNT, 1));
+    let looking = Instant::now();
     let decision = electing.elect(last, epochs.current);
+    setup.pipeline.count_time(metrics::ELECTION_TIME, looking.elapsed());
     debug_assert!(setup.pipeline.role() == Role::Looking);
     setup.pipeline.set_elected(match decision {
         Decision::Lead => setup.me,

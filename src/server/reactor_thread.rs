@@ -6,6 +6,7 @@ use super::limits::Connections;
 use super::log_thread::Log;
 use super::pipeline::Pipeline;
 use super::words::Words;
+use crate::metrics;
 use crate::reactor::{Number, Reactor, Settings, Turn};
 use hashbrown::HashMap;
 use std::cell::{Cell, RefCell};
@@ -146,6 +147,7 @@ impl Shell {
             let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
             if !self.shared.limits.admit(peer.ip()) {
                 tracing::warn!(%peer, "closing: too many connections (maxClientCnxns, maxCnxns)");
+                self.reactor.borrow_mut().readings.add(metrics::CONNECTION_REJECTED, 1);
                 let _ = socket2::SockRef::from(&socket).set_linger(Some(Duration::ZERO));
                 continue;
             }
@@ -188,8 +190,13 @@ impl Shell {
         loop {
             interval.tick().await;
             let now_ms = self.shared.pipeline.clock.now_ms();
-            self.reactor.borrow().silent(now_ms, &mut silent);
-            self.reactor.borrow_mut().count_talkers(now_ms);
+            {
+                let mut reactor = self.reactor.borrow_mut();
+                reactor.silent(now_ms, &mut silent);
+                reactor.count_talkers(now_ms);
+                reactor.readings.turn(now_ms);
+                reactor.readings.add(metrics::SESSIONLESS_CONNECTIONS_EXPIRED, silent.len() as i64);
+            }
             for number in silent.drain(..) {
                 tracing::debug!(number, "closing: the client is silent");
                 self.close(number);
@@ -208,9 +215,9 @@ impl Shell {
         }
         {
             let mut reactor = self.reactor.borrow_mut();
-            pipeline.gate.read(|tree| {
+            let ((), waited_us) = pipeline.gate.read_waited(|tree| {
                 let began_us = pipeline.clock.now_us();
-                let now_ms = (began_us / 1_000) as i64;
+                let now_ms = began_us / 1_000;
                 for delivery in mailbox.deliveries() {
                     reactor.deliver(tree, delivery, load, now_ms, &mut turn);
                 }
@@ -219,9 +226,12 @@ impl Shell {
                 }
                 mailbox.set_watching(!reactor.watches().is_empty());
                 if reactor.wants_time() {
-                    reactor.settle(pipeline.clock.now_us().saturating_sub(began_us), now_ms);
+                    let spent_us = u64::try_from(pipeline.clock.now_us() - began_us).unwrap_or(0);
+                    reactor.settle(spent_us, now_ms);
                 }
             });
+            reactor.readings.observe(metrics::GATE_WAIT_SECONDS, "readers", waited_us, 1);
+            reactor.count_reads(|| pipeline.clock.now_ms() - now_ms);
         }
         if let Some(audit) = &pipeline.audit
             && !turn.audited.is_empty()
@@ -357,6 +367,7 @@ impl Shell {
                     };
                     self.buffer.replace(buffer);
                     if end {
+                        self.reactor.borrow_mut().readings.add(metrics::CONNECTION_DROP_COUNT, 1);
                         return;
                     }
                 }

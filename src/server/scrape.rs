@@ -52,14 +52,14 @@ pub fn listen(config: &Config) -> Result<Option<TcpListener>, ServerError> {
     Ok(Some(listener))
 }
 
-/// Answers on a thread of its own.
-pub fn start(listener: TcpListener, monitor: Arc<Monitor>) -> Result<(), ServerError> {
+/// Answers on a thread of its own; returns where.
+pub fn start(listener: TcpListener, monitor: Arc<Monitor>) -> Result<SocketAddr, ServerError> {
     let failed = |error| ServerError::System { what: "metrics page", error };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     tracing::info!(%address, "metrics are shown at /metrics");
-    thread("metrics".into(), move || runtime.block_on(accept(listener, monitor))).map(drop)
+    thread("metrics".into(), move || runtime.block_on(accept(listener, monitor))).map(|_| address)
 }
 
 async fn accept(listener: TcpListener, monitor: Arc<Monitor>) {

@@ -112,6 +112,7 @@ impl Words {
             Effect::SetTraceMask(mask) => self.trace_mask.store(mask, Ordering::Relaxed),
             Effect::ResetStatistics => {
                 self.measures.with(Readings::reset);
+                self.pipeline.reset_readings();
                 drop(self.ask(|reactor, _| reactor.reset_statistics()).await);
             }
             Effect::ResetConnections => drop(self.ask(|reactor, _| reactor.reset_connections()).await),

@@ -261,6 +261,14 @@ impl Tree {
         !self.quotas.is_empty()
     }
 
+    /// Subtrees with a quota: their top, what they may hold, what they hold.
+    pub fn quotas(&self) -> impl Iterator<Item = (&str, Quota, Quota)> {
+        let text = |prefix: &str, name| self.get(&format!("{}{prefix}/{name}", path::QUOTA)).and_then(Node::data);
+        let quota = move |prefix: &str, name| text(prefix, name).map_or(Quota::UNSET, Quota::parse);
+        let prefixes = self.quotas.prefixes();
+        prefixes.map(move |prefix| (prefix, quota(prefix, path::QUOTA_LIMITS), quota(prefix, path::QUOTA_STATS)))
+    }
+
     /// The quota that a change at `path` by so many nodes and bytes would exceed, judged on what is applied.
     pub fn exceeds_quota(&self, path: &str, count: i64, bytes: i64) -> Option<Exceeded> {
         let prefix = self.quotas.prefix_of(path)?;

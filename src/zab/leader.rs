@@ -204,6 +204,16 @@ impl Leader {
         std::iter::once(self.me).chain(serving.map(|link| link.member))
     }
 
+    /// Who is at the other end of a link, once it said so.
+    pub fn member(&self, link: LinkId) -> Option<ServerId> {
+        self.links.get(&link).map(|link| link.member).filter(|member| *member >= 0)
+    }
+
+    /// Syncs that wait for a transaction.
+    pub fn pending_syncs(&self) -> usize {
+        self.syncs.len()
+    }
+
     /// Whether a reconfiguration is on its way.
     pub fn reconfigures(&self) -> bool {
         self.next.is_some()

@@ -200,12 +200,15 @@ impl Engine {
     }
 
     /// Hard quotas, judged on what is applied, as the original does.
-    fn within_quota(&self, at: &Txnal<'_>, path: &str, count: i64, bytes: i64) -> Result<(), Refusal> {
+    fn within_quota(&mut self, at: &Txnal<'_>, path: &str, count: i64, bytes: i64) -> Result<(), Refusal> {
         if !self.rules.enforce_quota || !at.tree.has_quotas() {
             return Ok(());
         }
         match at.tree.exceeds_quota(path, count, bytes) {
-            Some(over) if over.hard => Err(ErrorCode::QUOTA_EXCEEDED),
+            Some(over) if over.hard => {
+                self.count_over_quota(path);
+                Err(ErrorCode::QUOTA_EXCEEDED)
+            }
             Some(over) => {
                 tracing::warn!(
                     path,
@@ -218,6 +221,13 @@ impl Engine {
                 Ok(())
             }
             None => Ok(()),
+        }
+    }
+
+    fn count_over_quota(&mut self, path: &str) {
+        let Some(namespace) = crate::metrics::namespace_of(path) else { return };
+        if self.over_quota.len() < crate::metrics::KEYS_MAX || self.over_quota.contains_key(namespace) {
+            *self.over_quota.entry(namespace.to_owned()).or_default() += 1;
         }
     }
 
