@@ -264,11 +264,10 @@ pub fn begin_snapshot(disk: &SimDisk, dirs: &Dirs, tree: &Tree) -> Result<Job, S
 
 /// Goes on with a snapshot; true at the end of the walk.
 pub fn step_snapshot(job: &mut Job, tree: &Tree, count: usize) -> Result<bool, StoreError> {
-    let mut encoded = Vec::new();
-    let more = job.walk.chunk(tree, count, |path, node| {
-        encode_node(&mut encoded, path, node.data(), node.acl().key(), &node.stat);
-    });
-    job.writer.nodes(&encoded)?;
+    let Job { writer, walk } = job;
+    let more = writer.nodes(|out| {
+        walk.chunk(tree, count, |path, node| encode_node(out, path, node.data(), node.acl().key(), &node.stat))
+    })?;
     Ok(!more)
 }
 
