@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use super::error::ConfigError;
 use super::keys::Entry;
@@ -100,6 +100,15 @@ pub struct ClientAddress {
     pub host: Host,
     /// Port; 0 takes any.
     pub port: u16,
+}
+
+impl ClientAddress {
+    /// Where to listen; looks the name up.
+    pub fn resolve(&self) -> Result<SocketAddr, String> {
+        let any = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+        let address = if self.host.is_any() { any } else { super::value::resolve(self.host.as_str())? };
+        Ok(SocketAddr::new(address, self.port))
+    }
 }
 
 impl fmt::Display for ClientAddress {

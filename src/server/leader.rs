@@ -33,7 +33,8 @@ pub fn lead(setup: &Arc<Setup>, epochs: Epochs) -> Result<String, ServerError> {
     let (over, connections, strangers) = (AtomicBool::new(false), AtomicUsize::new(0), Strangers::default());
     let term = Arc::new(Term { setup: setup.clone(), over, connections, strangers });
     let listeners = listen(setup)?;
-    setup.pipeline.begin_leading(setup.membership(), epochs, setup.times());
+    let (active, pending) = setup.known.term();
+    setup.pipeline.begin_leading(active, pending, epochs, setup.times());
     let mut threads = Vec::new();
     for listener in listeners {
         let term = term.clone();

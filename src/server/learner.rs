@@ -92,7 +92,8 @@ fn term(setup: &Setup, leader: ServerId, epochs: Epochs) -> Result<Never, Ended>
     let mut reader = PacketReader::new(socket.try_clone()?, setup.packet_max);
     let (link, outgoing) = Link::new(LEADER, socket, setup.queued.clone())?;
     thread("to-leader".into(), move || outgoing.run(|_, _, _| Err(io::Error::other("nobody learns from a learner"))))?;
-    setup.pipeline.begin_learning(link.clone(), setup.observer, setup.version, epochs, setup.times());
+    let (observes, version) = (setup.known.observes(), setup.known.version());
+    setup.pipeline.begin_learning(leader, link.clone(), observes, version, epochs, setup.times());
     let ended = converse(setup, &mut reader);
     let closing = Instant::now();
     link.close();
@@ -164,6 +165,9 @@ fn install(setup: &Setup, reader: &mut PacketReader, zxid: Zxid) -> Result<(), E
         tracing::warn!(path, "the access list of this node has not come yet");
     }
     tree.set_zxid(zxid);
+    if !setup.known.reconfigures() {
+        setup.known.put_into(&mut tree, setup.pipeline.clock.wall_ms());
+    }
     setup.pipeline.replace_tree(tree);
     setup.snapshotter.take()?;
     store::supersede(&RealDisk, &setup.dirs, zxid)?;

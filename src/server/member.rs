@@ -1,6 +1,7 @@
 //! The write path of a member of an ensemble: what the pipeline does with the machines of `crate::zab`. All of it happens
 //! under the lock of the pipeline, so proposals, commits and the joining of a learner have one order.
 
+use super::known::Known;
 use super::link::Link;
 use super::pipeline::{Batch, InFlight, Pipeline, State, Wakes};
 use crate::engine::{ConnectionKey, Engine, Request, SessionTable, Standing};
@@ -11,10 +12,11 @@ use crate::proto::session::{self, SessionId};
 use crate::proto::txn::{TxnHeader, TxnRecord};
 use crate::proto::{Class, OpCode, Zxid};
 use crate::reactor::{Delivery, Item, Submission, Wanted};
-use crate::store::{EpochFile, Epochs};
+use crate::store::{EpochFile, Epochs, StoreError};
 use crate::tree::Tree;
 use crate::zab::{
-    History, LEADER, Leader, Learner, LinkId, Membership, Output, Packet, Plan, ServerId, Times, Violation, kind,
+    History, LEADER, Leader, Learner, LinkId, Membership, Output, Packet, Pending, Plan, ServerId, Times, Violation,
+    kind,
 };
 use bytes::Bytes;
 use hashbrown::HashMap;
@@ -87,6 +89,8 @@ impl Machine {
 pub struct Duties {
     /// Writes an epoch, durably. What cannot be written ends the process.
     pub write_epoch: Box<dyn Fn(EpochFile, i64) + Send + Sync>,
+    /// The configurations.
+    pub known: Arc<Known>,
     /// Called once the epoch of a term is settled.
     pub settled: Box<dyn Fn(i64) + Send + Sync>,
 }
@@ -119,6 +123,10 @@ pub(super) struct Member {
     work: Option<Work>,
     /// Why the term is over.
     ended: Option<String>,
+    /// Whom a learner learns from.
+    leader: ServerId,
+    /// Who leads in the next term, by the will of a reconfiguration.
+    successor: Option<ServerId>,
     touched_ms: i64,
     pub counts: LeaderCounts,
     /// Whom the last election found.
@@ -151,6 +159,8 @@ impl Member {
             roll: None,
             work: None,
             ended: None,
+            leader: -1,
+            successor: None,
             touched_ms: 0,
             counts: LeaderCounts::default(),
             elected: None,
@@ -183,6 +193,10 @@ impl Member {
         }
     }
 
+    fn known(&self) -> Option<Arc<Known>> {
+        self.duties.as_ref().map(|duties| duties.known.clone())
+    }
+
     fn waiting(&self) -> usize {
         self.waiting.values().map(VecDeque::len).sum()
     }
@@ -192,6 +206,12 @@ impl Member {
             link.send(packet.encode());
         }
     }
+}
+
+/// What was promised to others cannot be kept: a quorum survives one lost member better than one wrong member.
+fn give_up(error: &StoreError) -> ! {
+    tracing::error!(%error, "the configuration cannot be written: this member cannot go on");
+    std::process::exit(error.exit_code())
 }
 
 impl Pipeline {
@@ -298,13 +318,17 @@ impl Pipeline {
                 }
                 Output::Synced => self.synced(state, wakes),
                 Output::Revalidated(data) => self.revalidated(state, &data, wakes),
-                // This server's configuration is that of its file.
-                Output::Seen(_) => {}
-                Output::Activate { leader: None, .. } => {}
-                Output::Activate { .. } => {
-                    tracing::error!(
-                        "the leader has changed the configuration of the ensemble; here reconfigEnabled is off"
-                    );
+                Output::Seen(text) => {
+                    if let Some(known) = state.member.known()
+                        && let Err(error) = known.propose(&text)
+                    {
+                        give_up(&error);
+                    }
+                }
+                Output::Activate { text, leader } => {
+                    if let Some(text) = text {
+                        self.activate(state, &text, leader);
+                    }
                 }
                 Output::End(why) => {
                     state.member.ended.get_or_insert(why);
@@ -312,6 +336,59 @@ impl Pipeline {
                 }
             }
         }
+    }
+
+    /// Another configuration is in force. What it makes of this server may end the term, and the next begins without an
+    /// election when the old leader has said who leads on (`QuorumPeer.processReconfig`).
+    fn activate(&self, state: &mut State, text: &[u8], designated: Option<ServerId>) {
+        let Some(known) = state.member.known() else { return };
+        let leads = matches!(state.member.machine, Machine::Leading(_));
+        let leader = if leads { self.me } else { state.member.leader };
+        let activated = known.activate(text, leader).unwrap_or_else(|error| give_up(&error));
+        let (active, version) = (known.active(), known.version());
+        // A configuration that no transaction has brought: it came with an epoch, or with a leader's greeting.
+        let wall_ms = self.clock.wall_ms();
+        self.gate.write(|tree| {
+            let node = tree.get(crate::proto::path::CONFIG);
+            if node.is_some_and(|node| node.stat.mzxid < version) {
+                tree.set_config(&active.to_string(), version, wall_ms);
+            }
+        });
+        if let Some(configurations) = &mut state.engine.configurations {
+            *configurations = known.configurations();
+        }
+        let handed_over = designated.is_some_and(|designated| designated != leader);
+        let ends = match designated {
+            Some(_) => activated.role_changed || handed_over,
+            None => activated.role_changed || activated.leader_gone,
+        };
+        if !activated.differs || !ends {
+            return;
+        }
+        state.member.successor = designated;
+        // A leader goes when its learners have heard who comes next.
+        if !leads || activated.role_changed && !handed_over {
+            state.member.ended.get_or_insert("the configuration gives this server another part".into());
+            self.term_changed.notify_all();
+        }
+    }
+
+    /// What a transaction that was just judged makes of the ensemble. It is on disk before anybody hears of it.
+    pub(super) fn reconfiguration(&self, state: &State, zxid: Zxid) -> Option<Membership> {
+        let next = &state.engine.configurations.as_ref()?.last_seen;
+        if next.version != zxid.0 {
+            return None;
+        }
+        let known = state.member.known()?;
+        if let Err(error) = known.propose(next.to_string().as_bytes()) {
+            give_up(&error);
+        }
+        Some(known.proposed())
+    }
+
+    /// Who leads in the term that begins, if that is known without an election.
+    pub fn take_successor(&self) -> Option<ServerId> {
+        self.lock().member.successor.take()
     }
 
     fn hang_up(&self, state: &mut State, id: LinkId, violation: Violation) {
@@ -458,6 +535,9 @@ impl Pipeline {
         }
         self.begin(state);
         state.available(self.clock.now_us());
+        if state.member.role == Role::Leading {
+            state.engine.configurations = state.member.known().map(|known| known.configurations());
+        }
         if let Some(duties) = &state.member.duties {
             (duties.settled)(epoch);
         }
@@ -477,17 +557,26 @@ impl Pipeline {
     }
 
     /// A term as leader begins.
-    pub fn begin_leading(&self, active: Membership, epochs: Epochs, times: Times) {
+    pub fn begin_leading(&self, active: Membership, pending: Pending, epochs: Epochs, times: Times) {
         self.begin_term(|me, history, now_ms, out| {
-            Machine::Leading(Leader::new(me, active, history, epochs, times, now_ms, out).into())
+            Machine::Leading(Leader::new(me, active, pending, history, epochs, times, now_ms, out).into())
         });
     }
 
     /// A term as learner begins, over a link to the leader.
-    pub fn begin_learning(&self, leader: Link, observer: bool, version: i64, epochs: Epochs, times: Times) {
+    pub fn begin_learning(
+        &self,
+        id: ServerId,
+        leader: Link,
+        observer: bool,
+        version: i64,
+        epochs: Epochs,
+        times: Times,
+    ) {
         {
             let mut state = self.lock();
             state.member.links.insert(LEADER, leader);
+            state.member.leader = id;
             state.learning_since_us = Some(self.clock.now_us());
         }
         self.begin_term(|me, history, now_ms, out| {
@@ -629,6 +718,9 @@ impl Pipeline {
         let moved = op != OpCode::CLOSE_SESSION && !state.engine.sessions.own(session, link);
         let request = Request { session, xid, op, body, identities, time_ms, field_max: self.field_max };
         state.readings.add(metrics::PREP_PROCESSOR_REQUEST_QUEUED, 1);
+        if op == OpCode::RECONFIG {
+            state.look_who_is_synced();
+        }
         let mut batch = Batch::taken_at(self.clock.now_us());
         self.gate.read(|tree| {
             batch.prepare(&mut state.engine, tree, &request, moved, None, identities.into(), Vec::new(), None);

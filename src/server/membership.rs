@@ -38,7 +38,8 @@ pub struct Activated {
 }
 
 impl Activated {
-    const NOTHING: Activated = Activated { differs: false, role_changed: false, client: None, leader_gone: false };
+    /// Nothing at all.
+    pub const NOTHING: Activated = Activated { differs: false, role_changed: false, client: None, leader_gone: false };
 }
 
 impl<D: Disk> Membership<D> {

@@ -8,6 +8,7 @@ mod election;
 mod gate;
 mod give_up;
 mod http;
+mod known;
 mod leader;
 mod learner;
 mod limits;
@@ -178,6 +179,10 @@ impl Server {
         // Session ids of a standalone server carry server id 1, as the original's do.
         let my_id = config.is_quorum().then_some(config.more.my_id).flatten();
         let first_id = session::first_id(my_id.unwrap_or(1) as u8, clock.wall_ms() as u64);
+        let known = my_id.map(|me| known::Known::new(config, me).map(Arc::new)).transpose()?;
+        if let Some(known) = &known {
+            known.put_into(&mut tree, clock.wall_ms());
+        }
         let mut sessions = SessionTable::new(i64::from(config.tick_time_ms), first_id);
         for (id, timeout_ms) in tree.sessions() {
             sessions.track(*id, *timeout_ms, clock.now_ms());
@@ -250,7 +255,7 @@ impl Server {
         let log = Arc::new(open_log(config, &pipeline, &dirs, &measures, &snapshotter));
         let writing = log.clone();
         let log_thread = thread("log".into(), move || writing.run())?;
-        let monitor = Monitor::new(config, pipeline.clone(), measures.clone(), loaded);
+        let monitor = Monitor::new(config, pipeline.clone(), measures.clone(), loaded, known.clone());
         let words = Words::new(
             config,
             address.port(),
@@ -259,6 +264,7 @@ impl Server {
             measures.clone(),
             monitor.clone(),
             trace_mask,
+            known.clone(),
         );
         let words = Arc::new(words);
         let shared = Arc::new(ReactorShared {
@@ -303,28 +309,68 @@ impl Server {
             slow_request_ms: config.slow_request_threshold_ms.max(0),
             is_word: crate::admin::four_letter::is_word,
         });
-        let mut listener = Some(listener);
+        let (rebind, mut listeners) = {
+            let (to, from) = tokio::sync::mpsc::unbounded_channel();
+            (to, Some(from))
+        };
+        // Sent before anybody can take it: it waits.
+        drop(rebind.send(listener));
+        if let Some(known) = &known {
+            let (shared, backlog) = (shared.clone(), config.client_port_listen_backlog);
+            let keep_alive = config.client_tcp_keep_alive;
+            known.listen(Box::new(move |_, _, activated| {
+                let Some(client) = &activated.client else { return };
+                if shared.words.client_port() == client.port {
+                    tracing::warn!(%client, "the port is the same: another address for clients comes with a restart");
+                    return;
+                }
+                match client.resolve().map_err(io::Error::other).and_then(|to| listen_on(to, backlog, keep_alive)) {
+                    Ok(listener) => {
+                        tracing::info!(%client, "clients are served at another address");
+                        shared.words.set_client_port(client.port);
+                        drop(rebind.send(listener));
+                    }
+                    Err(error) => {
+                        tracing::error!(%client, %error, "clients cannot be served where the configuration says")
+                    }
+                }
+            }));
+        }
         for id in 0..reactors {
-            let (shared, settings, listener) = (shared.clone(), settings.clone(), listener.take());
+            let (shared, settings, listeners) = (shared.clone(), settings.clone(), listeners.take());
             thread(format!("reactor-{id}"), move || {
-                if let Err(error) = reactor_thread::run(id, shared, settings, listener) {
+                if let Err(error) = reactor_thread::run(id, shared, settings, listeners) {
                     tracing::error!(%error, "a reactor cannot run");
                     std::process::exit(1);
                 }
             })?;
         }
-        if let Some(me) = my_id {
-            let election = Box::new(election::Election::start(config, me)?);
-            let (again, reloading) = (config.clone(), dirs.clone());
+        if let (Some(me), Some(known)) = (my_id, known) {
+            let mut election = Box::new(election::Election::start(config, me)?);
+            let (again, reloading, configured) = (config.clone(), dirs.clone(), known.clone());
+            let (handle, newer) = (election.handle(), known.clone());
+            known.listen(Box::new(move |active, proposed, _| handle.install(active, proposed)));
+            // Nobody leads while this server looks for a leader.
+            election.take_newer(Box::new(move |ensemble| {
+                if let Err(error) = newer.take_up(ensemble, -1) {
+                    tracing::error!(%error, "the configuration cannot be written: this member cannot go on");
+                    std::process::exit(error.exit_code());
+                }
+            }));
             let setup = quorum::Setup::new(
                 config,
+                known.clone(),
                 dirs.clone(),
                 pipeline.clone(),
                 taking,
-                Box::new(move || Ok(load(&again, &reloading, owners, field_max)?.0)),
+                Box::new(move || {
+                    let mut tree = load(&again, &reloading, owners, field_max)?.0;
+                    configured.put_into(&mut tree, clock.wall_ms());
+                    Ok(tree)
+                }),
                 Box::new(move || Tree::new(owners, digest)),
             );
-            pipeline.set_duties(quorum::duties(dirs.clone(), election.settle()));
+            pipeline.set_duties(quorum::duties(dirs.clone(), known, election.settle()));
             let patience_ms = i64::from(config.leader_max_time_to_wait_for_epoch_ms);
             if patience_ms >= 0 {
                 let pipeline = pipeline.clone();
@@ -474,10 +520,6 @@ fn load(
     for path in tree.restore_done() {
         tracing::error!(path, "the access list of this node is lost: only a super user may use it");
     }
-    if config.is_quorum() {
-        let ensemble = &config.more.ensemble;
-        tree.set_config(&ensemble.to_string(), ensemble.version, Clock::default().wall_ms());
-    }
     // An uninitialized database has seen less than any client: it refuses them all.
     tree.set_zxid(recovered.last_zxid.max(tree.zxid()));
     if recovered.fresh == Fresh::Uninitialized {
@@ -510,25 +552,27 @@ fn listen(config: &Config) -> Result<TcpListener, ServerError> {
         Some(address) => SocketAddr::new(address, port),
         None => SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port),
     };
-    let open = |address: SocketAddr| -> io::Result<TcpListener> {
-        let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
-        if address.is_ipv6() {
-            socket.set_only_v6(false)?;
-        }
-        socket.set_reuse_address(true)?;
-        // On Linux, what is accepted inherits these: two system calls less for each connection.
-        socket.set_tcp_nodelay(true)?;
-        socket.set_keepalive(config.client_tcp_keep_alive)?;
-        socket.bind(&address.into())?;
-        // The original's -1 is Java's 50; a restart with thousands of clients wants more, and the system caps it.
-        socket.listen(if config.client_port_listen_backlog > 0 { config.client_port_listen_backlog } else { 4096 })?;
-        Ok(socket.into())
-    };
+    let open = |address| listen_on(address, config.client_port_listen_backlog, config.client_tcp_keep_alive);
     let fallback = SocketAddr::new(IpAddr::from([0, 0, 0, 0]), port);
     open(address)
         // A system without IPv6.
         .or_else(|error| if config.client_port_address.is_none() { open(fallback) } else { Err(error) })
         .map_err(|error| ServerError::Listen { address, error })
+}
+
+fn listen_on(address: SocketAddr, backlog: i32, keep_alive: bool) -> io::Result<TcpListener> {
+    let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    socket.set_reuse_address(true)?;
+    // On Linux, what is accepted inherits these: two system calls less for each connection.
+    socket.set_tcp_nodelay(true)?;
+    socket.set_keepalive(keep_alive)?;
+    socket.bind(&address.into())?;
+    // The original's -1 is Java's 50; a restart with thousands of clients wants more, and the system caps it.
+    socket.listen(if backlog > 0 { backlog } else { 4096 })?;
+    Ok(socket.into())
 }
 
 fn open_log(

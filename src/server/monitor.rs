@@ -2,6 +2,7 @@
 //! metrics, and for the admin server. Each thread's readings are asked of that thread, or lie behind a lock that is taken for
 //! batches; nothing is shared on the way of a request.
 
+use super::known::Known;
 use super::measures::Measures;
 use super::member::Role;
 use super::pipeline::Pipeline;
@@ -41,7 +42,7 @@ pub struct Monitor {
     pipeline: Arc<Pipeline>,
     measures: Arc<Measures>,
     loaded: LoadTimes,
-    quorum_size: usize,
+    known: Option<Arc<Known>>,
 }
 
 /// What one reactor tells.
@@ -54,14 +55,20 @@ struct Told {
 
 impl Monitor {
     /// For a server with this configuration.
-    pub fn new(config: &Config, pipeline: Arc<Pipeline>, measures: Arc<Measures>, loaded: LoadTimes) -> Arc<Self> {
+    pub fn new(
+        config: &Config,
+        pipeline: Arc<Pipeline>,
+        measures: Arc<Measures>,
+        loaded: LoadTimes,
+        known: Option<Arc<Known>>,
+    ) -> Arc<Self> {
         Arc::new(Monitor {
             provider: provider_of(config),
             shows_process: config.metrics_export_jvm_info,
             pipeline,
             measures,
             loaded,
-            quorum_size: if config.is_quorum() { config.more.ensemble.voters().count() } else { 0 },
+            known,
         })
     }
 
@@ -191,8 +198,8 @@ impl Monitor {
                 readings.set(gauge, value as i64);
             }
         }
-        if self.quorum_size > 0 {
-            readings.set(metrics::QUORUM_SIZE, self.quorum_size as i64);
+        if let Some(known) = &self.known {
+            readings.set(metrics::QUORUM_SIZE, known.active().voters().count() as i64);
         }
         if role.learns() {
             readings.set(metrics::SYNCED_OBSERVERS, 0);

@@ -96,6 +96,15 @@ pub(super) struct State {
     pub(super) member: Member,
 }
 
+impl State {
+    /// A new configuration is judged by who follows right now.
+    pub(super) fn look_who_is_synced(&mut self) {
+        if let (Some(known), Machine::Leading(leader)) = (&mut self.engine.configurations, &self.member.machine) {
+            known.synced = leader.in_step().collect();
+        }
+    }
+}
+
 /// Threads to wake once the lock is free: one that is woken under it would at once wait for it again.
 #[derive(Default)]
 pub(super) struct Wakes {
@@ -277,6 +286,9 @@ impl Pipeline {
                 }
                 match what {
                     Wanted::Write { session, xid, op, body, identities, reads } => {
+                        if op == OpCode::RECONFIG {
+                            state.look_who_is_synced();
+                        }
                         let request = Request {
                             session,
                             xid,
@@ -419,10 +431,11 @@ impl Pipeline {
         for (mut write, range) in batch.writes {
             write.record = records.slice(range);
             if !write.record.is_empty() {
+                let reconfiguration = self.reconfiguration(state, write.zxid);
                 let Machine::Leading(leader) = &mut state.member.machine else {
                     unreachable!("only a leader judges requests")
                 };
-                leader.propose(write.zxid, write.record.clone(), None, now_ms, &mut out);
+                leader.propose(write.zxid, write.record.clone(), reconfiguration, now_ms, &mut out);
                 if state.member.role == Role::Leading {
                     state.member.counts.proposals += 1;
                     state.proposals.count(write.record.len() as i64, now_ms);

@@ -2,6 +2,7 @@
 //! begins with the log written out and the tree at its end, so that the vote speaks of what is on disk.
 
 use super::give_up::give_up;
+use super::known::Known;
 use super::leader;
 use super::learner::{self, Ended};
 use super::member::{Duties, Role};
@@ -13,7 +14,7 @@ use crate::metrics;
 use crate::proto::Zxid;
 use crate::store::{self, Dirs, Epochs, RealDisk};
 use crate::tree::Tree;
-use crate::zab::{Membership, ServerId, Times, Voters};
+use crate::zab::{ServerId, Times};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -32,6 +33,8 @@ pub enum Decision {
 pub trait Electing: Send {
     /// Takes part until a leader is found.
     fn elect(&mut self, last: Zxid, epoch: i64) -> Decision;
+    /// The leader is known without an election; others who look are told so.
+    fn appoint(&mut self, leader: ServerId);
 }
 
 /// Refuses what a member cannot do yet, rather than do it wrongly.
@@ -40,8 +43,8 @@ pub fn supported(config: &Config) -> Result<(), ServerError> {
     let observes = !config.more.ensemble.voters().any(|member| member.id == me);
     let cannot = [
         (observes, "this server as an observer: make it a participant"),
-        (config.reconfig_enabled, "reconfigEnabled"),
         (config.local_sessions_enabled, "localSessionsEnabled"),
+        (config.reconfig_enabled, "reconfigEnabled"),
         (config.multi_address_enabled, "multiAddress.enabled"),
         (config.ssl_quorum, "sslQuorum"),
         (config.quorum_auth_enable_sasl, "quorum.auth.enableSasl"),
@@ -58,16 +61,8 @@ pub fn supported(config: &Config) -> Result<(), ServerError> {
 pub struct Setup {
     /// This server.
     pub me: ServerId,
-    /// Who votes.
-    pub voters: Voters,
-    /// This server does not.
-    pub observer: bool,
-    /// The version of the configuration.
-    pub version: i64,
-    /// The quorum ports.
-    pub ports: Vec<(ServerId, Vec<(String, u16)>)>,
-    /// The text of the configuration, as it travels.
-    pub text: String,
+    /// The configurations, active and proposed.
+    pub known: Arc<Known>,
     /// Time to connect and to get in step.
     pub init: Duration,
     /// Time to be silent.
@@ -104,33 +99,24 @@ impl Setup {
     /// What a configuration says.
     pub fn new(
         config: &Config,
+        known: Arc<Known>,
         dirs: Dirs,
         pipeline: Arc<Pipeline>,
         snapshotter: Arc<Snapshotter>,
         reload: Box<dyn Fn() -> Result<Tree, ServerError> + Send + Sync>,
         empty: Box<dyn Fn() -> Tree + Send + Sync>,
     ) -> Self {
-        let ensemble = &config.more.ensemble;
         let tick = Duration::from_millis(u64::try_from(config.tick_time_ms).unwrap_or(2000));
         let ticks = |count: i32| tick * u32::try_from(count).unwrap_or(1).max(1);
-        let voters = Voters::of(ensemble);
-        let ports = ensemble.members.values().map(|member| {
-            let addresses = member.addresses.iter();
-            (member.id, addresses.map(|at| (at.host.as_str().to_owned(), at.quorum_port)).collect())
-        });
         let frame = usize::try_from(config.jute_max_buffer).unwrap_or(0);
         let extra = usize::try_from(config.jute_extra_size).unwrap_or(0);
         Setup {
             me: pipeline.me,
-            observer: !voters.contains(pipeline.me),
-            voters,
-            version: ensemble.version,
+            known,
             look: (tick / 4).clamp(Duration::from_millis(5), Duration::from_millis(500)),
             snapshot_size_factor: config.snapshot_size_factor,
             force_snapshot: config.force_snapshot_sync,
             queued: Arc::default(),
-            ports: ports.collect(),
-            text: ensemble.to_string(),
             init: ticks(config.init_limit_ticks),
             sync: ticks(config.sync_limit_ticks),
             tick,
@@ -151,11 +137,6 @@ impl Setup {
         self.links.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Who votes, as a leader begins with.
-    pub fn membership(&self) -> Membership {
-        Membership { voters: self.voters.clone(), text: self.text.clone().into(), version: self.version }
-    }
-
     /// Times, as Zab wants them.
     pub fn times(&self) -> Times {
         let ms = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
@@ -164,8 +145,8 @@ impl Setup {
 
     /// Where a member's quorum port is now.
     pub fn resolve(&self, member: ServerId) -> Vec<SocketAddr> {
-        let addresses = self.ports.iter().find(|(id, _)| *id == member).into_iter().flat_map(|(_, all)| all);
-        addresses.filter_map(|(host, port)| (host.as_str(), *port).to_socket_addrs().ok()).flatten().collect()
+        let addresses = self.known.quorum_ports(member);
+        addresses.iter().filter_map(|(host, port)| (host.as_str(), *port).to_socket_addrs().ok()).flatten().collect()
     }
 
     /// Both epochs on disk.
@@ -174,15 +155,15 @@ impl Setup {
     }
 }
 
-/// What the write path does for a member. An epoch that cannot be written ends the process.
-pub fn duties(dirs: Dirs, settled: Box<dyn Fn(i64) + Send + Sync>) -> Duties {
+/// What the write path does for a member. What cannot be written ends the process: it was promised to others.
+pub fn duties(dirs: Dirs, known: Arc<Known>, settled: Box<dyn Fn(i64) + Send + Sync>) -> Duties {
     let write_epoch = move |which, epoch| {
         if let Err(error) = store::write_epoch(&RealDisk, &dirs, which, epoch) {
             tracing::error!(%error, "the epoch cannot be written: this member cannot go on");
             give_up(&error.into());
         }
     };
-    Duties { write_epoch: Box::new(write_epoch), settled }
+    Duties { write_epoch: Box::new(write_epoch), known, settled }
 }
 
 /// Runs terms on a thread of its own. What cannot be gone on from ends the process: the others are a quorum without it.
@@ -206,7 +187,15 @@ fn term(setup: &Arc<Setup>, electing: &mut dyn Electing) -> Result<(), ServerErr
     tracing::info!(%last, epoch = epochs.current, "looking for a leader");
     setup.pipeline.count_event(|readings| readings.add(metrics::LOOKING_COUNT, 1));
     let looking = Instant::now();
-    let decision = electing.elect(last, epochs.current);
+    let decision = match setup.pipeline.take_successor() {
+        // A reconfiguration has said who leads on.
+        Some(leader) => {
+            let decision = if leader == setup.me { Decision::Lead } else { Decision::Follow(leader) };
+            electing.appoint(leader);
+            decision
+        }
+        None => electing.elect(last, epochs.current),
+    };
     setup.pipeline.count_time(metrics::ELECTION_TIME, looking.elapsed());
     debug_assert!(setup.pipeline.role() == Role::Looking);
     setup.pipeline.set_elected(match decision {

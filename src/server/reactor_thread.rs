@@ -21,6 +21,7 @@ use std::time::Duration;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{LocalSet, spawn_local};
 
 /// Bytes read from a socket at once.
@@ -73,12 +74,12 @@ struct Shell {
 }
 
 /// Runs a reactor on this thread for ever.
-/// The first one also accepts connections and deals them out.
+/// The first one also accepts connections and deals them out; a new listener takes the place of the one before.
 pub fn run(
     id: usize,
     shared: Arc<ReactorShared>,
     settings: Arc<Settings>,
-    listener: Option<TcpListener>,
+    listeners: Option<UnboundedReceiver<TcpListener>>,
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let throttle = settings.throttle;
@@ -95,14 +96,8 @@ pub fn run(
     LocalSet::new().block_on(&runtime, async move {
         spawn_local(shell.clone().sweep());
         spawn_local(shell.clone().submit_gathered());
-        if let Some(listener) = listener {
-            match listener.set_nonblocking(true).and_then(|()| tokio::net::TcpListener::from_std(listener)) {
-                Ok(listener) => drop(spawn_local(shell.clone().accept(listener))),
-                Err(error) => {
-                    tracing::error!(%error, "cannot accept connections");
-                    std::process::exit(1);
-                }
-            }
+        if let Some(listeners) = listeners {
+            spawn_local(shell.clone().listen(listeners));
         }
         if throttle.max_requests > 0 {
             let stall = Duration::from_millis(u64::try_from(throttle.stall_time_ms).unwrap_or(1).max(1));
@@ -128,6 +123,23 @@ impl Shell {
             }
             self.turn(None);
             questions.into_iter().for_each(|question| question(&mut self.reactor.borrow_mut()));
+        }
+    }
+
+    /// Accepts at the last address that was said.
+    async fn listen(self: Rc<Self>, mut listeners: UnboundedReceiver<TcpListener>) {
+        let mut accepting: Option<tokio::task::JoinHandle<()>> = None;
+        while let Some(listener) = listeners.recv().await {
+            match listener.set_nonblocking(true).and_then(|()| tokio::net::TcpListener::from_std(listener)) {
+                Ok(listener) => {
+                    let before = accepting.replace(spawn_local(self.clone().accept(listener)));
+                    before.inspect(|before| before.abort());
+                }
+                Err(error) => {
+                    tracing::error!(%error, "cannot accept connections");
+                    std::process::exit(1);
+                }
+            }
         }
     }
 

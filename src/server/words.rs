@@ -2,6 +2,7 @@
 //! lets `admin` make the text. The numbers of connections are asked of each reactor in its own thread.
 
 use super::http::Row;
+use super::known::Known;
 use super::measures::Measures;
 use super::member::Role;
 use super::monitor::Monitor;
@@ -12,15 +13,16 @@ use crate::admin::view::{
     Sizes, Statistics, Voter, WatchSummary,
 };
 use crate::admin::{Effect, Part, View, environment::Environment, four_letter};
-use crate::config::Config;
+use crate::config::{self, Config, PeerType};
 use crate::metrics::Readings;
 use crate::reactor::{Reactor, ReactorStats};
 use crate::store::{Dirs, RealDisk};
 use crate::talkers::{Ledger, Summary};
+use crate::zab::ServerId;
 use std::collections::HashSet;
 use std::hash::BuildHasher;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicI64, Ordering};
 use tokio::sync::oneshot;
 
 /// The default of ZooTrace's mask.
@@ -32,11 +34,12 @@ pub struct Words {
     settings: Settings,
     dirs: Dirs,
     trace_mask: Arc<AtomicI64>,
-    /// What a member knows of its ensemble by its configuration.
-    ensemble: Option<Ensemble>,
     pipeline: Arc<Pipeline>,
     measures: Arc<Measures>,
     monitor: Arc<Monitor>,
+    /// What a member knows of its ensemble.
+    known: Option<Arc<Known>>,
+    client_port: AtomicI32,
 }
 
 /// What one reactor tells of itself.
@@ -60,6 +63,7 @@ impl Words {
         measures: Arc<Measures>,
         monitor: Arc<Monitor>,
         trace_mask: Arc<AtomicI64>,
+        known: Option<Arc<Known>>,
     ) -> Self {
         let allowed = crate::admin::commands::all().map(|command| command.word);
         let allowed = allowed.filter(|word| !word.is_empty());
@@ -76,16 +80,38 @@ impl Words {
                 max_session_timeout_ms: config.max_session_timeout_ms,
                 client_port_listen_backlog: config.client_port_listen_backlog,
                 server_id: config.more.my_id.filter(|_| config.is_quorum()).unwrap_or(0),
-                member: config.is_quorum().then(|| member_settings(config)),
+                member: config.is_quorum().then(|| member_settings(config, &config.more.ensemble)),
                 text: config.shown_text().filter(|_| !config.is_quorum()),
             },
             dirs,
             trace_mask,
-            ensemble: config.is_quorum().then(|| ensemble_of(config)),
             pipeline,
             measures,
             monitor,
+            known,
+            client_port: AtomicI32::new(i32::from(port)),
         }
+    }
+
+    /// Clients are served at another port.
+    pub fn set_client_port(&self, port: u16) {
+        self.client_port.store(i32::from(port), Ordering::Relaxed);
+    }
+
+    /// Where clients are served.
+    pub fn client_port(&self) -> u16 {
+        self.client_port.load(Ordering::Relaxed) as u16
+    }
+
+    /// What `conf` shows, as it is now.
+    fn settings(&self) -> Settings {
+        let mut settings = self.settings.clone();
+        settings.client_port = self.client_port.load(Ordering::Relaxed);
+        if let (Some(member), Some(known)) = (&mut settings.member, &self.known) {
+            let (init_limit, sync_limit) = (member.init_limit, member.sync_limit);
+            *member = MemberSettings { init_limit, sync_limit, ..settings_of(&known.active(), settings.server_id) };
+        }
+        settings
     }
 
     /// The text of a word; the connection is closed behind it.
@@ -242,7 +268,7 @@ impl Words {
             view.sizes = Sizes { data_dir: sizes.snapshots, log_dir: sizes.logs };
         }
         if wants(Part::Settings) {
-            view.settings = self.settings.clone();
+            view.settings = self.settings();
         }
         if wants(Part::Digests) {
             view.digests = self.pipeline.digests();
@@ -251,7 +277,8 @@ impl Words {
             view.snapshot = self.dirs.newest_snapshot();
         }
         if wants(Part::Ensemble) {
-            view.ensemble = self.ensemble.clone().map(|ensemble| self.ensemble_now(ensemble));
+            let ensemble = self.known.as_ref().map(|known| ensemble_of(self.settings.server_id, &known.active()));
+            view.ensemble = ensemble.map(|ensemble| self.ensemble_now(ensemble));
         }
         if wants(Part::Environment) {
             view.environment = Environment::of_this_process();
@@ -385,40 +412,45 @@ fn shown(connection: &crate::reactor::Connection, offset: i64) -> Connection {
     }
 }
 
-fn member_settings(config: &Config) -> MemberSettings {
-    let ensemble = &config.more.ensemble;
-    let own = config.more.my_id.and_then(|id| ensemble.members.get(&id));
-    let addresses = own.map(|member| member.addresses.as_slice()).unwrap_or_default();
+fn member_settings(config: &Config, ensemble: &config::Ensemble) -> MemberSettings {
+    let id = config.more.my_id.unwrap_or_default();
     MemberSettings {
         init_limit: config.init_limit_ticks,
         sync_limit: config.sync_limit_ticks,
+        ..settings_of(ensemble, id)
+    }
+}
+
+/// What a configuration says of a member.
+fn settings_of(ensemble: &config::Ensemble, id: ServerId) -> MemberSettings {
+    let addresses = ensemble.members.get(&id).map(|member| member.addresses.as_slice()).unwrap_or_default();
+    MemberSettings {
+        init_limit: 0,
+        sync_limit: 0,
         election_alg: 3,
         election_ports: addresses.iter().map(|address| address.election_port).collect(),
         quorum_ports: addresses.iter().map(|address| address.quorum_port).collect(),
-        observer: false,
+        observer: ensemble.role(id) == PeerType::Observer,
         membership: Some(ensemble.to_string()),
     }
 }
 
-fn ensemble_of(config: &Config) -> Ensemble {
-    let ensemble = &config.more.ensemble;
-    let shown = |host: &crate::config::Host| host.to_string();
-    let voters = ensemble.voters().map(|member| Voter {
+fn ensemble_of(my_id: ServerId, ensemble: &config::Ensemble) -> Ensemble {
+    let shown = |host: &config::Host| host.to_string();
+    let told = |member: &config::Member| Voter {
         id: member.id,
         quorum: Endpoints(member.addresses.iter().map(|at| (shown(&at.host), at.quorum_port)).collect()),
         election: Endpoints(member.addresses.iter().map(|at| (shown(&at.host), at.election_port)).collect()),
         client: member.client.as_ref().map(ToString::to_string),
-    });
-    let voters: Vec<Voter> = voters.collect();
-    let my_id = config.more.my_id.unwrap_or(-1);
-    let own = voters.iter().find(|voter| voter.id == my_id);
+    };
+    let own = ensemble.members.get(&my_id).map(told);
     Ensemble {
         my_id,
-        own_quorum: own.map(|own| own.quorum.clone()).unwrap_or_default(),
-        own_election: own.map(|own| own.election.clone()).unwrap_or_default(),
-        own_client: own.and_then(|own| own.client.clone()),
+        own_quorum: own.as_ref().map(|own| own.quorum.clone()).unwrap_or_default(),
+        own_election: own.as_ref().map(|own| own.election.clone()).unwrap_or_default(),
+        own_client: own.and_then(|own| own.client),
         leader: None,
-        voters,
+        voters: ensemble.voters().map(told).collect(),
         observers: Vec::new(),
     }
 }

@@ -14,7 +14,7 @@ use crate::proto::txn::TxnRecord;
 use crate::proto::{OpCode, Zxid};
 use crate::quorum::{self, PeerState};
 use crate::store::{self, LogReader, ReadOptions, STREAM_END, StoreError, encode_node};
-use crate::zab::{History, LEADER, Leader, Learner, LinkId, Output, Packet, Plan, follows, kind};
+use crate::zab::{History, LEADER, Leader, Learner, LinkId, Output, Packet, Pending, Plan, follows, kind};
 use bytes::{Bytes, BytesMut};
 
 impl World {
@@ -277,8 +277,9 @@ impl World {
                     if state == PeerState::Leading {
                         let (now, mut out) = (self.clock(n), Vec::new());
                         let me = n as i64 + 1;
+                        let (active, times) = (p.membership.clone(), self.plan.times);
                         let leader =
-                            Leader::new(me, p.membership.clone(), history, p.epochs, self.plan.times, now, &mut out);
+                            Leader::new(me, active, Pending::Nothing, history, p.epochs, times, now, &mut out);
                         p.role = Role::Leading(Box::new(leader));
                         p.outputs.extend(out);
                     } else {

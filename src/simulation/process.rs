@@ -649,5 +649,5 @@ pub fn membership(voters: usize, observers: usize) -> Membership {
     let role = |id: usize| if id <= voters { "participant" } else { "observer" };
     let lines = (1..=voters + observers).map(|id| format!("server.{id}=10.0.0.{id}:2888:3888:{}\n", role(id)));
     let text = lines.collect::<String>() + "version=0";
-    Membership { voters: Voters::majority(1..=voters as i64), text: text.into(), version: 0 }
+    Membership { voters: Voters::majority(1..=voters as i64), text: text.into(), version: 0, leads_on: true }
 }

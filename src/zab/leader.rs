@@ -22,6 +22,30 @@ pub struct Membership {
     pub text: Bytes,
     /// Its version: the zxid of the transaction that made it.
     pub version: i64,
+    /// Whether the server that leads votes in it, and can be reached where it was.
+    pub leads_on: bool,
+}
+
+/// What becomes the active configuration together with the history that a term begins with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pending {
+    /// Nothing: it is active already.
+    Nothing,
+    /// A configuration that was proposed when an earlier term ended.
+    Proposed(Membership),
+    /// The active one has never had a version, and gets that of the epoch (`Leader.lead`).
+    Unversioned,
+}
+
+impl Membership {
+    /// The same members under the version of an epoch's start.
+    fn versioned(&self, start: Zxid) -> Membership {
+        let text = String::from_utf8_lossy(&self.text);
+        let members = text.lines().filter(|line| !line.starts_with("version="));
+        let text: String = members.flat_map(|line| [line, "\n"]).collect();
+        let text = format!("{text}version={:x}", start.0);
+        Membership { text: text.into(), version: start.0, ..self.clone() }
+    }
 }
 
 /// How far the term has come.
@@ -104,14 +128,20 @@ pub struct Leader {
     next_ping_ms: i64,
     /// When a quorum was last heard.
     healthy_ms: i64,
+    /// What becomes active with the history.
+    pending: Pending,
+    /// Another leads on: nothing is committed here any more. Learners go when they hear of it; since when they may.
+    retired: Option<Option<i64>>,
     ended: bool,
 }
 
 impl Leader {
     /// Begins a term. `history` has applied everything it has.
+    #[allow(clippy::too_many_arguments)]
     pub fn new(
         me: ServerId,
         active: Membership,
+        pending: Pending,
         history: History,
         epochs: Epochs,
         times: Times,
@@ -124,6 +154,7 @@ impl Leader {
             phase_deadline_ms: now_ms + times.init_ms,
             next_ping_ms: now_ms,
             healthy_ms: now_ms,
+            pending,
             ..Leader::bare(me, active, history, times)
         };
         leader.told.insert(me, epochs.accepted);
@@ -134,7 +165,7 @@ impl Leader {
     /// A standalone server: it serves at once, alone, in the epoch of its files, and remembers nothing for others.
     pub fn alone(me: ServerId, last: Zxid) -> Self {
         let times = Times { tick_ms: i64::MAX, init_ms: i64::MAX, sync_ms: i64::MAX };
-        let active = Membership { voters: Voters::majority([me]), text: Bytes::new(), version: 0 };
+        let active = Membership { voters: Voters::majority([me]), text: Bytes::new(), version: 0, leads_on: true };
         Leader {
             phase: Phase::Broadcast,
             epoch: i64::from(last.epoch()),
@@ -163,6 +194,8 @@ impl Leader {
             phase_deadline_ms: i64::MAX,
             next_ping_ms: i64::MAX,
             healthy_ms: 0,
+            pending: Pending::Nothing,
+            retired: None,
             ended: false,
         }
     }
@@ -342,6 +375,16 @@ impl Leader {
         if !late {
             out.push(Output::WriteEpoch(EpochFile::Accepted, self.epoch));
         }
+        let start = Zxid(self.epoch << 32);
+        match std::mem::replace(&mut self.pending, Pending::Nothing) {
+            Pending::Nothing => {}
+            Pending::Proposed(next) => self.next = Some((start, next)),
+            Pending::Unversioned => {
+                let next = self.active.versioned(start);
+                out.push(Output::Seen(next.text.clone()));
+                self.next = Some((start, next));
+            }
+        }
         let waiting: Vec<LinkId> =
             self.links.iter().filter(|(_, link)| link.step == Step::Waiting).map(|(id, _)| *id).collect();
         for link in waiting {
@@ -499,6 +542,9 @@ impl Leader {
         self.committed = start;
         self.healthy_ms = now_ms;
         self.next_ping_ms = now_ms;
+        if let Some(leader) = self.next.as_ref().map(|_| self.designated(Zxid::ZERO)) {
+            self.activate(leader, out);
+        }
         out.push(Output::Serve { epoch: self.epoch });
         let ready: Vec<LinkId> =
             self.links.iter().filter(|(_, link)| link.step == Step::Ready).map(|(id, _)| *id).collect();
@@ -582,7 +628,7 @@ impl Leader {
     }
 
     fn commit(&mut self, out: &mut Vec<Output>) {
-        if self.phase != Phase::Broadcast || self.ended {
+        if self.phase != Phase::Broadcast || self.ended || self.retired.is_some() {
             return;
         }
         for (zxid, _) in self.history.pending() {
@@ -631,15 +677,21 @@ impl Leader {
         out.push(Output::Apply(applied));
         self.answer_syncs(out);
         if let (Some(zxid), Some(leader)) = (reconfigured.filter(|zxid| *zxid <= applied), leader) {
-            let (_, next) = self.next.take().expect("just looked at");
-            self.active = next;
-            out.push(Output::Activate { text: Some(self.active.text.clone()), leader: Some(leader) });
-            if leader != self.me {
-                self.end(format!("the configuration of {zxid} has another leader, {leader}"), out);
-            } else {
-                // What follows may need only the new configuration.
-                self.commit(out);
-            }
+            tracing::info!(%zxid, leader, "another configuration of the ensemble is in force");
+            self.activate(leader, out);
+            // What follows may need only the new configuration.
+            self.commit(out);
+        }
+    }
+
+    /// The proposed configuration is in force. When another leads on, nothing is committed here any more: learners leave
+    /// when they hear of it, so that a quorum surely hears.
+    fn activate(&mut self, leader: ServerId, out: &mut Vec<Output>) {
+        let (_, next) = self.next.take().expect("the caller has seen it");
+        self.active = next;
+        out.push(Output::Activate { text: Some(self.active.text.clone()), leader: Some(leader) });
+        if leader != self.me {
+            self.retired = Some(None);
         }
     }
 
@@ -647,10 +699,11 @@ impl Leader {
     /// new voter with the longest log.
     fn designated(&self, zxid: Zxid) -> ServerId {
         let Some((_, next)) = &self.next else { return self.me };
-        if next.voters.contains(self.me) {
+        if next.leads_on {
             return self.me;
         }
         let has = next.voters.ids().filter_map(|id| self.logged.get(&id).map(|logged| (*logged, id)));
+        let has = has.filter(|(_, id)| *id != self.me);
         has.filter(|(logged, _)| *logged >= zxid).max().map_or(self.me, |(_, id)| id)
     }
 
@@ -698,6 +751,13 @@ impl Leader {
                 self.end(format!("no quorum in time, in phase {:?}", self.phase), out);
             }
             return;
+        }
+        if let Some(since) = &mut self.retired {
+            let since = *since.get_or_insert(now_ms);
+            if self.links.is_empty() || now_ms - since >= self.times.sync_ms {
+                self.end("another leads on".into(), out);
+                return;
+            }
         }
         if now_ms >= self.next_ping_ms {
             self.next_ping_ms = now_ms + self.times.tick_ms / 2;

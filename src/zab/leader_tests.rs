@@ -26,11 +26,15 @@ struct Led {
 
 impl Led {
     fn new(history: History) -> Led {
-        let active =
-            Membership { voters: Voters::majority([1, 2, 3]), text: Bytes::from_static(b"config"), version: 0 };
+        let active = Membership {
+            voters: Voters::majority([1, 2, 3]),
+            text: Bytes::from_static(b"config"),
+            version: 0,
+            leads_on: true,
+        };
         let mut out = Vec::new();
         let epochs = Epochs { accepted: 1, current: 1 };
-        let leader = Leader::new(3, active, history, epochs, TIMES, 0, &mut out);
+        let leader = Leader::new(3, active, Pending::Nothing, history, epochs, TIMES, 0, &mut out);
         Led { leader, out }
     }
 
@@ -192,7 +196,12 @@ fn a_leader_without_followers_steps_down_and_a_silent_follower_is_cut_off() {
 #[test]
 fn a_reconfiguration_needs_a_quorum_of_both_and_names_who_leads_on() {
     let mut led = Led::serving(history(&[z(1, 1)]), z(1, 1));
-    let next = Membership { voters: Voters::majority([1, 2]), text: Bytes::from_static(b"next"), version: z(2, 1).0 };
+    let next = Membership {
+        voters: Voters::majority([1, 2]),
+        text: Bytes::from_static(b"next"),
+        version: z(2, 1).0,
+        leads_on: false,
+    };
     led.leader.propose(z(2, 1), Bytes::from_static(b"reconfig"), Some(next), 0, &mut led.out);
     led.leader.logged(z(2, 1), &mut led.out);
     led.ack(7, z(2, 1));
@@ -205,8 +214,71 @@ fn a_reconfiguration_needs_a_quorum_of_both_and_names_who_leads_on() {
     led.ack(8, z(2, 1));
     let activate = Output::Activate { text: Some(Bytes::from_static(b"next")), leader: Some(2) };
     assert!(led.out.contains(&activate), "{:?}", led.out);
-    assert!(matches!(led.out.last(), Some(Output::End(_))), "this server votes no more");
     assert_eq!(led.packets(7), [(kind::COMMITANDACTIVATE, z(2, 1))]);
+    // From here on another commits; the learners hear of it before this one goes.
+    led.propose(z(2, 2));
+    led.leader.logged(z(2, 2), &mut led.out);
+    led.ack(7, z(2, 2));
+    led.ack(8, z(2, 2));
+    assert_eq!(led.packets(7), [(kind::PROPOSAL, z(2, 2))], "nothing is committed any more");
+    led.leader.tick(1, &mut led.out);
+    assert!(!led.take().iter().any(|output| matches!(output, Output::End(_))));
+    led.leader.closed(7);
+    led.leader.closed(8);
+    led.leader.tick(2, &mut led.out);
+    assert_eq!(led.out.pop(), Some(Output::End("another leads on".into())));
+}
+
+const MEMBERS: &str = "server.1=a:1:2:participant\nserver.2=b:1:2:participant\nserver.3=c:1:2:participant\n";
+
+#[test]
+fn the_first_leader_gives_the_configuration_the_version_of_its_epoch() {
+    let text = |version: &str| Bytes::from(format!("{MEMBERS}version={version}"));
+    let active = Membership { voters: Voters::majority([1, 2, 3]), text: text("0"), version: 0, leads_on: true };
+    let mut out = Vec::new();
+    let epochs = Epochs { accepted: 1, current: 1 };
+    let leader = Leader::new(3, active, Pending::Unversioned, history(&[z(1, 1)]), epochs, TIMES, 0, &mut out);
+    let mut led = Led { leader, out };
+    led.greets(7, 2, 1);
+    assert!(led.take().contains(&Output::Seen(text("200000000"))));
+    led.accepts(7, 1, z(1, 1));
+    led.leader.join(7, z(1, 1), &mut led.out).unwrap();
+    let told = Packet::with(kind::NEWLEADER, z(2, 0), text("200000000")).encode();
+    assert!(led.take().contains(&Output::Send { link: 7, packet: told }));
+    led.ack(7, z(2, 0));
+    let activate = Output::Activate { text: Some(text("200000000")), leader: Some(3) };
+    let order: Vec<_> = led.out.iter().filter(|output| !matches!(output, Output::Send { .. })).collect();
+    assert_eq!(order, [&activate, &Output::Serve { epoch: 2 }]);
+    assert!(!led.leader.reconfigures());
+}
+
+#[test]
+fn what_an_earlier_leader_proposed_becomes_active_with_a_quorum_of_both() {
+    let active = Membership {
+        voters: Voters::majority([1, 2, 3]),
+        text: Bytes::from_static(b"config"),
+        version: 1,
+        leads_on: true,
+    };
+    let next = Membership {
+        voters: Voters::majority([3, 4, 5]),
+        text: Bytes::from_static(b"next"),
+        version: 2,
+        leads_on: true,
+    };
+    let mut out = Vec::new();
+    let epochs = Epochs { accepted: 1, current: 1 };
+    let leader = Leader::new(3, active, Pending::Proposed(next), history(&[z(1, 1)]), epochs, TIMES, 0, &mut out);
+    let mut led = Led { leader, out };
+    for (link, member) in [(7, 2), (8, 4)] {
+        led.greets(link, member, 1);
+        led.accepts(link, 1, z(1, 1));
+        led.leader.join(link, z(1, 1), &mut led.out).unwrap();
+        assert!(!led.leader.serves());
+        led.ack(link, z(2, 0));
+    }
+    assert!(led.leader.serves());
+    assert!(led.out.contains(&Output::Activate { text: Some(Bytes::from_static(b"next")), leader: Some(3) }));
 }
 
 #[test]

@@ -15,7 +15,7 @@ pub mod packet;
 mod voters;
 
 pub use history::{History, Plan, follows};
-pub use leader::{Leader, Membership};
+pub use leader::{Leader, Membership, Pending};
 pub use learner::{LEADER, Learner};
 pub use packet::{PROTOCOL, Packet, kind};
 pub use voters::Voters;

@@ -125,6 +125,8 @@ struct Shared {
     deserted: OnceLock<Box<dyn Fn() + Send + Sync>>,
     started: Instant,
     ended: AtomicBool,
+    /// The last transaction and the epoch of the search under way, or the last one.
+    standing: Mutex<(Zxid, i64)>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -162,9 +164,16 @@ pub fn has_line(config: &Config) -> Result<(), ServerError> {
 
 /// The elections of one member.
 pub struct Election {
-    shared: Arc<Shared>,
-    listeners: Listeners,
+    handle: Handle,
     news: Receiver<News>,
+    newer: Option<Box<dyn Fn(Ensemble) + Send>>,
+}
+
+/// The part of an election that other threads may hold.
+#[derive(Clone)]
+pub struct Handle {
+    shared: Arc<Shared>,
+    listeners: Arc<Listeners>,
 }
 
 impl Election {
@@ -178,39 +187,58 @@ impl Election {
             min_ms: i64::from(config.fastleader_min_notification_interval_ms),
             max_ms: i64::from(config.fastleader_max_notification_interval_ms),
         };
+        let next = config
+            .more
+            .next_ensemble
+            .as_ref()
+            .filter(|next| config.reconfig_enabled && next.version > ensemble.version);
         let shared = Arc::new(Shared {
             me,
             options: Options::of(config),
-            book: Mutex::new(AddressBook::new(ensemble, None)),
+            book: Mutex::new(AddressBook::new(ensemble, next)),
             own_addresses: Mutex::new(own.iter().map(bracketed).collect()),
             peers: Peers::default(),
             strangers: Strangers::default(),
-            core: Mutex::new(quorum::Election::new(me, Membership::new(ensemble.clone(), None), pauses)),
+            core: Mutex::new(quorum::Election::new(me, Membership::new(ensemble.clone(), next), pauses)),
             news: Mutex::new(to),
             deserted: OnceLock::new(),
             started: Instant::now(),
             ended: AtomicBool::new(false),
+            standing: Mutex::new((Zxid::ZERO, 0)),
         });
-        let listeners = Listeners::default();
+        let listeners = Arc::new(Listeners::default());
         listeners.replace(&shared, &own)?;
-        Ok(Election { shared, listeners, news: from })
+        Ok(Election { handle: Handle { shared, listeners }, news: from, newer: None })
+    }
+
+    /// A way to install other configurations from other threads.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Who takes up a later configuration that a vote has brought, and has it installed; without anybody, it is installed
+    /// at once.
+    pub fn take_newer(&mut self, newer: Box<dyn Fn(Ensemble) + Send>) {
+        self.newer = Some(newer);
     }
 
     /// What to call once a term's epoch is settled: the vote then says so to whoever comes later.
     pub fn settle(&self) -> Box<dyn Fn(i64) + Send + Sync> {
-        let shared = self.shared.clone();
+        let shared = self.handle.shared.clone();
         Box::new(move |epoch| locked(&shared.core).set_epoch(epoch))
     }
 
     /// What to do when a voter that made this server the leader looks for another; set once.
     pub fn on_desertion(&self, act: Box<dyn Fn() + Send + Sync>) {
-        let set = self.shared.deserted.set(act);
+        let set = self.handle.shared.deserted.set(act);
         debug_assert!(set.is_ok(), "set once");
     }
+}
 
+impl Handle {
     /// Goes on with another configuration, and with the one proposed beside it: all connections begin anew, this server
     /// listens where its new line says, and an election that is under way starts over.
-    pub fn install(&self, active: &Ensemble, proposed: Option<&Ensemble>, last: Zxid, epoch: i64) {
+    pub fn install(&self, active: &Ensemble, proposed: Option<&Ensemble>) {
         let shared = &self.shared;
         let before = locked(&shared.book).of(shared.me);
         *locked(&shared.book) = AddressBook::new(active, proposed);
@@ -224,32 +252,42 @@ impl Election {
         }
         shared.peers.close_all();
         let membership = Membership::new(active.clone(), proposed);
+        let (last, epoch) = *locked(&shared.standing);
         shared.step(|core, now_ms, out| core.install(membership, last, epoch, now_ms, out));
     }
 }
 
 impl Electing for Election {
     fn elect(&mut self, last: Zxid, epoch: i64) -> Decision {
-        self.shared.step(|core, now_ms, out| core.look(last, epoch, now_ms, out));
+        let shared = &self.handle.shared;
+        *locked(&shared.standing) = (last, epoch);
+        shared.step(|core, now_ms, out| core.look(last, epoch, now_ms, out));
         loop {
-            let deadline = locked(&self.shared.core).deadline_ms();
-            let wait = deadline
-                .map_or(LONG, |at| Duration::from_millis(u64::try_from(at - self.shared.now_ms()).unwrap_or(0)));
+            let deadline = locked(&shared.core).deadline_ms();
+            let wait =
+                deadline.map_or(LONG, |at| Duration::from_millis(u64::try_from(at - shared.now_ms()).unwrap_or(0)));
             match self.news.recv_timeout(wait) {
                 Ok(News::Decided(decision)) => return decision,
                 Ok(News::Sooner) => {}
-                Ok(News::Newer(ensemble)) => self.install(&ensemble, None, last, epoch),
-                Err(_) => self.shared.step(|core, now_ms, out| core.tick(now_ms, out)),
+                Ok(News::Newer(ensemble)) => match &self.newer {
+                    Some(newer) => newer(*ensemble),
+                    None => self.handle.install(&ensemble, None),
+                },
+                Err(_) => shared.step(|core, now_ms, out| core.tick(now_ms, out)),
             }
         }
+    }
+
+    fn appoint(&mut self, leader: ServerId) {
+        locked(&self.handle.shared.core).hand_over(leader);
     }
 }
 
 impl Drop for Election {
     fn drop(&mut self) {
-        self.shared.ended.store(true, Ordering::Relaxed);
-        self.listeners.close();
-        self.shared.peers.close_all();
+        self.handle.shared.ended.store(true, Ordering::Relaxed);
+        self.handle.listeners.close();
+        self.handle.shared.peers.close_all();
     }
 }
 

@@ -218,7 +218,7 @@ fn a_server_with_the_same_id_is_refused_and_one_without_a_line_does_not_start() 
 fn a_crowd_of_silent_strangers_keeps_no_member_out() {
     let Pair { mut election, port, peer: _peer, _folder } = pair();
     let (to, decision) = channel();
-    let shared = election.shared.clone();
+    let shared = election.handle.shared.clone();
     std::thread::spawn(move || to.send(election.elect(Zxid(0), 0)));
     drop(greet(port, 2));
     let crowd: Vec<_> = (0..300)
