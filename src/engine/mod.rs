@@ -117,6 +117,24 @@ impl Engine {
         self.local_sessions.standing(session) != Standing::Unknown
     }
 
+    /// The table that knows a session, or would.
+    pub fn table_of(&mut self, session: SessionId) -> &mut SessionTable {
+        if self.is_local(session) { &mut self.local_sessions } else { &mut self.sessions }
+    }
+
+    /// A session that this server alone knows, for this connection.
+    pub fn open_locally(&mut self, connection: ConnectionKey, timeout_ms: i32, now_ms: i64) -> (SessionId, Arc<Touch>) {
+        let session = self.sessions.next_id();
+        let touch = self.local_sessions.track(session, timeout_ms, now_ms);
+        self.local_sessions.bind(session, connection);
+        (session, touch)
+    }
+
+    /// A local session becomes global; its createSession is the caller's to make. Returns its timeout.
+    pub fn upgrade(&mut self, session: SessionId) -> Option<i32> {
+        self.sessions.upgrade(session, &mut self.local_sessions)
+    }
+
     /// What a write of a local session needs first.
     pub fn before(&self, session: SessionId, op: OpCode, body: &[u8], field_max: usize) -> Before {
         if !self.is_local(session) || !prepare::makes_ephemerals(op, body, field_max) {

@@ -59,7 +59,7 @@ pub(super) enum Waiting {
         place: Option<CompactString>,
     },
     Read(WaitingRead),
-    /// Waited too long at the entry, or is over a limit; refused in its turn.
+    /// Refused in its turn: it waited too long at the entry, is over a limit, or is no read while there is no leader.
     Refused {
         op: OpCode,
         xid: i32,
@@ -108,6 +108,8 @@ pub struct Connection {
     pub(super) knows_read_only: bool,
     /// It asked for an old session.
     pub(super) resumes: bool,
+    /// It came while there was no leader.
+    pub(super) read_only: bool,
     pub(super) lane: VecDeque<Waiting>,
     pub(super) writes_in_flight: usize,
     pub(super) lane_bytes: usize,
@@ -142,6 +144,7 @@ impl Connection {
             timeout_ms: 0,
             knows_read_only: false,
             resumes: false,
+            read_only: false,
             lane: VecDeque::new(),
             writes_in_flight: 0,
             lane_bytes: 0,

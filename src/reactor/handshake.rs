@@ -21,7 +21,13 @@ impl Reactor {
             return self.hang_up(number, turn);
         };
         // An ancient client ends here; it gets no readOnly byte back either.
-        connection.knows_read_only = reader.bool().is_ok();
+        let wants_read_only = reader.bool();
+        connection.knows_read_only = wants_read_only.is_ok();
+        connection.read_only = self.read_only;
+        if self.read_only && wants_read_only != Ok(true) {
+            tracing::info!(peer = %connection.remote, "closing: there is no leader, and the client wants to write");
+            return self.hang_up(number, turn);
+        }
         if request.last_zxid_seen > tree.zxid().0 {
             // Those that are let in count where they are.
             self.readings.add(metrics::CONNECTION_REQUEST_COUNT, 1);
@@ -84,7 +90,7 @@ impl Connection {
         out.extend_from_slice(&[0; 4]);
         ConnectResponse { protocol_version: 0, timeout_ms, session_id, password: Some(&password) }.encode(out);
         if self.knows_read_only {
-            false.encode(out);
+            self.read_only.encode(out);
         }
         super::end_reply(out, frame);
     }

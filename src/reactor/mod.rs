@@ -205,6 +205,11 @@ pub enum Item {
         /// Connection.
         number: Number,
     },
+    /// Sessions cannot be made while there is no leader.
+    NotReadOnly {
+        /// Connection.
+        number: Number,
+    },
     /// This server serves nobody any more.
     CloseAll,
     /// The session has ended or moved.
@@ -267,6 +272,8 @@ fn travels(class: Option<Class>, op: OpCode, ensemble: bool) -> bool {
 pub struct Reactor {
     id: u16,
     settings: Arc<Settings>,
+    /// There is no leader: clients may read.
+    read_only: bool,
     connections: HashMap<Number, Connection>,
     watches: Watches,
     next_number: Number,
@@ -295,6 +302,7 @@ impl Reactor {
             id,
             readings: Readings::new(settings.provider),
             settings,
+            read_only: false,
             connections: HashMap::new(),
             watches: Watches::default(),
             next_number: 1,
@@ -308,6 +316,11 @@ impl Reactor {
             anyone: talking::ANYONE.into(),
             reads: 0,
         }
+    }
+
+    /// Whether clients may do nothing but read from here on.
+    pub fn set_read_only(&mut self, read_only: bool) {
+        self.read_only = read_only;
     }
 
     /// A client has come.
@@ -508,6 +521,9 @@ impl Reactor {
                         turn.close.push(number);
                     }
                 }
+                Item::NotReadOnly { number } => {
+                    self.last_words(number, 0, tree.zxid().0, ErrorCode::NOT_READ_ONLY, turn);
+                }
                 Item::CloseAll => {
                     turn.close.extend(self.connections.keys().copied());
                     // Another tree may follow, whose nodes have the same numbers.
@@ -657,7 +673,12 @@ impl Reactor {
             return self.last_words(number, header.xid, 0, ErrorCode::SESSION_CLOSED_REQUIRE_SASL_AUTH, turn);
         }
         let xid = if op == OpCode::PING { -2 } else { header.xid };
-        let refusal = if throttled { Some(ErrorCode::THROTTLED_OP) } else { self.refusal(number, op, body, now_ms) };
+        let changes = self.read_only && (op.class() == Some(Class::Write) || op == OpCode::SYNC);
+        let refusal = match (changes, throttled) {
+            (true, _) => Some(ErrorCode::NOT_READ_ONLY),
+            (_, true) => Some(ErrorCode::THROTTLED_OP),
+            _ => self.refusal(number, op, body, now_ms),
+        };
         let Some(connection) = self.connections.get_mut(&number) else { return };
         match (op.class(), refusal) {
             (None, _) => self.last_words(number, xid, -1, ErrorCode::UNIMPLEMENTED, turn),

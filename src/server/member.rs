@@ -4,13 +4,13 @@
 use super::known::Known;
 use super::link::Link;
 use super::pipeline::{Batch, InFlight, Pipeline, State, Wakes};
-use crate::engine::{ConnectionKey, Engine, Request, SessionTable, Standing};
+use crate::engine::{Before, ConnectionKey, Engine, Request, SessionTable, Standing};
 use crate::jute::{Encode, Reader};
 use crate::metrics;
 use crate::proto::acl::Id;
 use crate::proto::session::{self, SessionId};
 use crate::proto::txn::{TxnHeader, TxnRecord};
-use crate::proto::{Class, OpCode, Zxid};
+use crate::proto::{Class, ErrorCode, OpCode, Zxid};
 use crate::reactor::{Delivery, Item, Submission, Wanted};
 use crate::store::{EpochFile, Epochs, StoreError};
 use crate::tree::Tree;
@@ -41,12 +41,14 @@ pub enum Role {
     Following,
     /// Observes and serves.
     Observing,
+    /// Without a leader for a while: clients that only read are served.
+    ReadOnly,
 }
 
 impl Role {
     /// Whether clients are served.
     pub fn serves(self) -> bool {
-        matches!(self, Role::Alone | Role::Leading | Role::Following | Role::Observing)
+        matches!(self, Role::Alone | Role::Leading | Role::Following | Role::Observing | Role::ReadOnly)
     }
 
     /// Whether a leader is asked about what clients want.
@@ -117,6 +119,10 @@ pub(super) struct Member {
     syncs: VecDeque<InFlight>,
     /// On a learner: sessions the leader is asked about, with who wants them.
     resuming: VecDeque<(SessionId, ConnectionKey, i32)>,
+    /// On a learner: ends of local sessions, which wait for what the sessions asked for before.
+    local_ends: Vec<InFlight>,
+    /// Counts the elections.
+    pub term: u64,
     /// Somebody waits until the log has written all it was given, and closed its file.
     pub roll: Option<SyncSender<()>>,
     /// What a learner has to do before the next packet.
@@ -156,6 +162,8 @@ impl Member {
             waiting: HashMap::new(),
             syncs: VecDeque::new(),
             resuming: VecDeque::new(),
+            local_ends: Vec::new(),
+            term: 0,
             roll: None,
             work: None,
             ended: None,
@@ -193,6 +201,18 @@ impl Member {
         }
     }
 
+    /// Takes out the ends of local sessions that nothing stands before.
+    pub fn local_ends_ready(&mut self) -> Vec<InFlight> {
+        if self.local_ends.is_empty() {
+            return Vec::new();
+        }
+        let busy =
+            |session| self.waiting.contains_key(&session) || self.syncs.iter().any(|sync| sync.session == session);
+        let (waits, ready) = std::mem::take(&mut self.local_ends).into_iter().partition(|end| busy(end.session));
+        self.local_ends = waits;
+        ready
+    }
+
     fn known(&self) -> Option<Arc<Known>> {
         self.duties.as_ref().map(|duties| duties.known.clone())
     }
@@ -209,15 +229,20 @@ impl Member {
 }
 
 /// What was promised to others cannot be kept: a quorum survives one lost member better than one wrong member.
-fn give_up(error: &StoreError) -> ! {
+fn give_up(error: StoreError) -> ! {
     tracing::error!(%error, "the configuration cannot be written: this member cannot go on");
-    std::process::exit(error.exit_code())
+    super::give_up::give_up(&error.into())
 }
 
 impl Pipeline {
     /// What this server is.
     pub fn role(&self) -> Role {
         self.lock().member.role
+    }
+
+    /// The number of the election, or of the term that came of it.
+    pub fn term(&self) -> u64 {
+        self.lock().member.term
     }
 
     /// Whether requests become transactions here: on a leader, or alone.
@@ -322,7 +347,7 @@ impl Pipeline {
                     if let Some(known) = state.member.known()
                         && let Err(error) = known.propose(&text)
                     {
-                        give_up(&error);
+                        give_up(error);
                     }
                 }
                 Output::Activate { text, leader } => {
@@ -336,6 +361,7 @@ impl Pipeline {
                 }
             }
         }
+        self.finish_local_ends(state, wakes);
     }
 
     /// Another configuration is in force. What it makes of this server may end the term, and the next begins without an
@@ -344,7 +370,7 @@ impl Pipeline {
         let Some(known) = state.member.known() else { return };
         let leads = matches!(state.member.machine, Machine::Leading(_));
         let leader = if leads { self.me } else { state.member.leader };
-        let activated = known.activate(text, leader).unwrap_or_else(|error| give_up(&error));
+        let activated = known.activate(text, leader).unwrap_or_else(|error| give_up(error));
         let (active, version) = (known.active(), known.version());
         // A configuration that no transaction has brought: it came with an epoch, or with a leader's greeting.
         let wall_ms = self.clock.wall_ms();
@@ -381,7 +407,7 @@ impl Pipeline {
         }
         let known = state.member.known()?;
         if let Err(error) = known.propose(next.to_string().as_bytes()) {
-            give_up(&error);
+            give_up(error);
         }
         Some(known.proposed())
     }
@@ -420,6 +446,7 @@ impl Pipeline {
             reads: Vec::new(),
             opened: None,
             since_us,
+            refused: None,
         });
     }
 
@@ -440,6 +467,8 @@ impl Pipeline {
             state.unavailable(self.clock.now_us());
             let member = &mut state.member;
             member.role = Role::Looking;
+            member.term += 1;
+            member.local_ends.clear();
             member.machine.rest();
             member.links.drain().for_each(|(_, link)| link.close());
             member.elected = None;
@@ -453,6 +482,7 @@ impl Pipeline {
                 write.reads.clear();
             }
         }
+        self.read_only.store(false, std::sync::atomic::Ordering::Relaxed);
         (0..self.mailboxes.len()).for_each(|reactor| self.tell(reactor as u16, Item::CloseAll));
         if !self.flush_log(Duration::from_secs(60)) {
             return None;
@@ -508,7 +538,7 @@ impl Pipeline {
     }
 
     /// Engine and sessions anew, from the tree; every session gets its full timeout.
-    fn begin(&self, state: &mut State) {
+    pub(super) fn begin(&self, state: &mut State) {
         let (now_ms, wall_ms) = (self.clock.now_ms(), self.clock.wall_ms());
         let tick_ms = state.engine.sessions.tick_ms();
         let mut sessions = SessionTable::new(tick_ms, session::first_id(self.session_member, wall_ms as u64));
@@ -588,6 +618,7 @@ impl Pipeline {
         let mut guard = self.lock();
         let state = &mut *guard;
         state.member.role = Role::Syncing;
+        self.end_read_only(state);
         let history = std::mem::replace(state.member.machine.rest(), History::new(Zxid::ZERO, 0));
         let (mut out, mut wakes) = (Vec::new(), Wakes::default());
         state.member.machine = begin(self.me, history, self.clock.now_ms(), &mut out);
@@ -817,6 +848,34 @@ impl Pipeline {
         for Submission { connection, what } in submissions.drain(..) {
             match what {
                 Wanted::Write { session, xid, op, body, identities, reads } => {
+                    let mut refused = None;
+                    match state.engine.before(session, op, &body, self.field_max) {
+                        Before::Nothing => {}
+                        // The leader refuses it, since it does not know the session.
+                        Before::Refuse => refused = Some(ErrorCode::EPHEMERAL_ON_LOCAL_SESSION),
+                        Before::Upgrade => {
+                            if let Some(timeout_ms) = state.engine.upgrade(session) {
+                                ask(session, 0, OpCode::CREATE_SESSION, &timeout_ms.to_bytes(), &[]);
+                            }
+                        }
+                    }
+                    if op == OpCode::CLOSE_SESSION && state.engine.is_local(session) {
+                        state.engine.local_sessions.set_closing(session);
+                        state.member.local_ends.push(InFlight {
+                            zxid: Zxid::ZERO,
+                            record: Bytes::new(),
+                            body: Bytes::new(),
+                            op,
+                            xid,
+                            session,
+                            connection: Some(connection),
+                            identities,
+                            reads,
+                            opened: None,
+                            refused: None,
+                        });
+                        continue;
+                    }
                     ask(session, xid, op, &body, &identities);
                     let sync = op == OpCode::SYNC;
                     let write = InFlight {
@@ -832,11 +891,17 @@ impl Pipeline {
                         reads,
                         opened: None,
                         since_us,
+                        refused,
                     };
                     match sync {
                         true => state.member.syncs.push_back(write),
                         false => state.member.waiting.entry(session).or_default().push_back(write),
                     }
+                }
+                Wanted::NewSession { timeout_ms } if state.engine.opens_local_sessions() => {
+                    let (session, touch) = state.engine.open_locally(connection, timeout_ms, now_ms);
+                    let number = connection.number;
+                    self.tell(connection.reactor, Item::SessionOpened { number, session, timeout_ms, touch });
                 }
                 Wanted::NewSession { timeout_ms } => {
                     let session = state.engine.sessions.next_id();
@@ -855,9 +920,15 @@ impl Pipeline {
                         reads: Vec::new(),
                         opened: Some((timeout_ms, touch)),
                         since_us,
+                        refused: None,
                     });
                 }
                 Wanted::Resume { session, password, timeout_ms } => {
+                    if let Some(item) = self.resume_locally(state, session, password.as_deref(), timeout_ms, connection)
+                    {
+                        self.tell(connection.reactor, item);
+                        continue;
+                    }
                     if let Some(old) = state.engine.sessions.connection(session).filter(|old| *old != connection) {
                         self.tell(old.reactor, Item::Close { number: old.number });
                     }
@@ -872,6 +943,9 @@ impl Pipeline {
                 }
             }
         }
+        let mut wakes = Wakes::default();
+        self.finish_local_ends(state, &mut wakes);
+        self.wake(&wakes);
         self.count(state);
     }
 

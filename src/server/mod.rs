@@ -13,6 +13,7 @@ mod leader;
 mod learner;
 mod limits;
 mod link;
+mod local;
 mod log_thread;
 mod mailbox;
 mod measures;
@@ -35,7 +36,7 @@ pub use give_up::{DISK_WAS_FULL, start_over};
 use crate::audit::{Operation, Result as AuditResult};
 use crate::auth::Policy;
 use crate::clock::Clock;
-use crate::config::{Config, SnapshotCompression};
+use crate::config::{ClientAddress, Config, SnapshotCompression};
 use crate::engine::{Engine, MemberRules, Reaper, ReaperRules, Replay, Rules, SessionTable};
 use crate::guard::PrefixRates;
 use crate::jute::Encode;
@@ -319,20 +320,12 @@ impl Server {
             let (shared, backlog) = (shared.clone(), config.client_port_listen_backlog);
             let keep_alive = config.client_tcp_keep_alive;
             known.listen(Box::new(move |_, _, activated| {
-                let Some(client) = &activated.client else { return };
-                if shared.words.client_port() == client.port {
-                    tracing::warn!(%client, "the port is the same: another address for clients comes with a restart");
-                    return;
-                }
-                match client.resolve().map_err(io::Error::other).and_then(|to| listen_on(to, backlog, keep_alive)) {
-                    Ok(listener) => {
-                        tracing::info!(%client, "clients are served at another address");
-                        shared.words.set_client_port(client.port);
-                        drop(rebind.send(listener));
-                    }
-                    Err(error) => {
-                        tracing::error!(%client, %error, "clients cannot be served where the configuration says")
-                    }
+                let Some(client) = activated.client.clone() else { return };
+                let (shared, rebind) = (shared.clone(), rebind.clone());
+                // A name server may take its time.
+                let moving = move || move_clients(&shared, &client, backlog, keep_alive, &rebind);
+                if let Err(error) = thread("client-port".into(), moving) {
+                    tracing::error!(%error, "clients cannot be served where the configuration says");
                 }
             }));
         }
@@ -354,7 +347,7 @@ impl Server {
             election.take_newer(Box::new(move |ensemble| {
                 if let Err(error) = newer.take_up(ensemble, -1) {
                     tracing::error!(%error, "the configuration cannot be written: this member cannot go on");
-                    std::process::exit(error.exit_code());
+                    give_up::give_up(&error.into());
                 }
             }));
             let setup = quorum::Setup::new(
@@ -575,6 +568,28 @@ fn listen_on(address: SocketAddr, backlog: i32, keep_alive: bool) -> io::Result<
     Ok(socket.into())
 }
 
+/// Listens for clients where a new configuration says.
+fn move_clients(
+    shared: &ReactorShared,
+    client: &ClientAddress,
+    backlog: i32,
+    keep_alive: bool,
+    rebind: &tokio::sync::mpsc::UnboundedSender<TcpListener>,
+) {
+    if shared.words.client_port() == client.port {
+        tracing::warn!(%client, "the port is the same: another address for clients comes with a restart");
+        return;
+    }
+    match client.resolve().map_err(io::Error::other).and_then(|to| listen_on(to, backlog, keep_alive)) {
+        Ok(listener) => {
+            tracing::info!(%client, "clients are served at another address");
+            shared.words.set_client_port(client.port);
+            drop(rebind.send(listener));
+        }
+        Err(error) => tracing::error!(%client, %error, "clients cannot be served where the configuration says"),
+    }
+}
+
 fn open_log(
     config: &Config,
     pipeline: &Arc<Pipeline>,
@@ -608,6 +623,7 @@ fn start_ticking(config: &Config, pipeline: Arc<Pipeline>, measures: Arc<Measure
         loop {
             let now_ms = pipeline.clock.now_ms();
             std::thread::sleep(pipeline.clock.until((now_ms / tick_ms + 1) * tick_ms));
+            pipeline.expire_local_sessions();
             if !pipeline.judges() {
                 continue;
             }

@@ -174,12 +174,13 @@ impl Monitor {
             readings.set_for(metrics::QUOTA_COUNT_USAGE_PER_NAMESPACE, &namespace, count);
             readings.set_for(metrics::QUOTA_BYTES_USAGE_PER_NAMESPACE, &namespace, bytes);
         }
+        let local_sessions = self.pipeline.engine(|engine| engine.local_sessions.len());
         for (gauge, value) in [
             (metrics::ZNODE_COUNT, nodes as i64),
             (metrics::EPHEMERALS_COUNT, ephemerals as i64),
             (metrics::APPROXIMATE_DATA_SIZE, bytes as i64),
             (metrics::GLOBAL_SESSIONS, sessions as i64),
-            (metrics::LOCAL_SESSIONS, 0),
+            (metrics::LOCAL_SESSIONS, local_sessions as i64),
         ] {
             readings.set(gauge, value);
         }

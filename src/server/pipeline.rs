@@ -14,7 +14,7 @@ use super::mailbox::Mailbox;
 use super::member::{Duties, Machine, Member, Role};
 use crate::auth::Policy;
 use crate::clock::Clock;
-use crate::engine::{ConnectionKey, Engine, Prepared, Request, Touch};
+use crate::engine::{Before, ConnectionKey, Engine, Prepared, Request, Touch};
 use crate::jute::{Encode, Text};
 use crate::metrics::{self, Provider, Readings};
 use crate::proto::acl::Id;
@@ -30,7 +30,7 @@ use crate::tree::{Outcome, Tree};
 use crate::zab::{History, Leader, ServerId};
 use bytes::Bytes;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -65,6 +65,8 @@ pub(super) struct InFlight {
     pub(super) opened: Option<(i32, Arc<Touch>)>,
     /// When it was taken, or sent to the leader, µs of the monotonic clock.
     pub(super) since_us: i64,
+    /// What its client is told instead of the leader's refusal: the leader does not know this local session.
+    pub(super) refused: Option<ErrorCode>,
 }
 
 /// A record for the log, with the time it was taken, µs of the monotonic clock.
@@ -141,6 +143,8 @@ pub struct Pipeline {
     pub(super) audit: Option<Arc<AuditLog>>,
     /// `leader.ackLoggingFrequency`.
     ack_logging_frequency: AtomicI64,
+    /// Clients may read, and nothing else: there is no leader.
+    pub(super) read_only: AtomicBool,
 }
 
 impl Pipeline {
@@ -193,6 +197,7 @@ impl Pipeline {
             outstanding: AtomicUsize::new(0),
             audit: None,
             ack_logging_frequency: AtomicI64::new(1_000),
+            read_only: AtomicBool::new(false),
         }
     }
 
@@ -240,6 +245,16 @@ impl Pipeline {
         look(&mut self.lock().engine)
     }
 
+    /// Whether clients may read, and nothing else.
+    pub fn is_read_only(&self) -> bool {
+        self.read_only.load(Ordering::Relaxed)
+    }
+
+    /// The connection of a session is gone; the session stays.
+    pub fn unbind(&self, session: SessionId, connection: ConnectionKey) {
+        self.lock().engine.table_of(session).unbind(session, connection);
+    }
+
     /// Takes what turns of a reactor want. Afterwards everything has a zxid, or its refusal is on the way. With a log,
     /// the caller has time to write a lone record itself; it is committed then.
     pub fn submit(&self, submissions: &mut Vec<Submission>, log: Option<&Log>) {
@@ -258,6 +273,7 @@ impl Pipeline {
                 state.count_forwarded(submissions);
                 return self.forward(&mut state, submissions);
             }
+            Role::ReadOnly => return self.submit_read_only(&mut state, submissions),
             Role::Looking | Role::Syncing => {
                 let away = submissions.iter().filter(|submission| submission.connects().is_some()).count();
                 state.readings.add(metrics::CNXN_CLOSED_WITHOUT_ZK_SERVER_RUNNING, away as i64);
@@ -273,6 +289,7 @@ impl Pipeline {
             for Submission { connection, what } in submissions.drain(..) {
                 let kind = match &what {
                     Wanted::Write { .. } => None,
+                    Wanted::NewSession { .. } if state.engine.opens_local_sessions() => Some(SessionKind::Local),
                     Wanted::NewSession { .. } => Some(SessionKind::Global),
                     Wanted::Resume { .. } => Some(SessionKind::Renewed),
                 };
@@ -298,6 +315,14 @@ impl Pipeline {
                             time_ms,
                             field_max: self.field_max,
                         };
+                        if state.engine.before(session, op, &body, self.field_max) == Before::Upgrade
+                            && let Some(timeout_ms) = state.engine.upgrade(session)
+                        {
+                            let (op, body) = (OpCode::CREATE_SESSION, timeout_ms.to_bytes());
+                            let upgrade =
+                                Request { session, xid: 0, op, body: &body, identities: &[], time_ms, field_max: 4 };
+                            batch.prepare(&mut state.engine, tree, &upgrade, false, None, [].into(), Vec::new(), None);
+                        }
                         let moved = state.member.role != Role::Alone && !state.engine.sessions.own(session, 0);
                         batch.prepare(
                             &mut state.engine,
@@ -309,6 +334,11 @@ impl Pipeline {
                             reads,
                             None,
                         );
+                    }
+                    Wanted::NewSession { timeout_ms } if state.engine.opens_local_sessions() => {
+                        let (session, touch) = state.engine.open_locally(connection, timeout_ms, now_ms);
+                        let number = connection.number;
+                        replies.push((connection.reactor, Item::SessionOpened { number, session, timeout_ms, touch }));
                     }
                     Wanted::NewSession { timeout_ms } => {
                         let session = state.engine.sessions.next_id();
@@ -332,15 +362,15 @@ impl Pipeline {
                     }
                     Wanted::Resume { session, password, timeout_ms } => {
                         // Even before the password is looked at, as in the original.
-                        if let Some(old) = state.engine.sessions.connection(session)
+                        let sessions = state.engine.table_of(session);
+                        if let Some(old) = sessions.connection(session)
                             && old != connection
                         {
                             replies.push((old.reactor, Item::Close { number: old.number }));
                         }
-                        let attached =
-                            state.engine.sessions.attach(session, password.as_deref(), timeout_ms, connection, now_ms);
+                        let attached = sessions.attach(session, password.as_deref(), timeout_ms, connection, now_ms);
                         if attached.is_some() {
-                            state.engine.sessions.set_owner(session, 0);
+                            sessions.set_owner(session, 0);
                         }
                         let number = connection.number;
                         replies.push((
@@ -574,18 +604,26 @@ impl Pipeline {
                 field_max: self.field_max,
             };
             execute(tree, &self.policy, &request, &mut Listings::default(), reply, &mut Vec::new());
+        } else if write.op == OpCode::CLOSE_SESSION && write.record.is_empty() {
+            // A local session ends without a transaction.
+            put_write_reply(reply, write.xid, tree.zxid(), write.op, &Outcome::Done);
         } else if write.record.is_empty() {
             let refused = Outcome::Failed(ErrorCode::MARSHALLING_ERROR);
             put_write_reply(reply, write.xid, tree.zxid(), write.op, &refused);
         } else {
             let record = TxnRecord::decode(&write.record).expect("prepare encoded this record");
             if let Txn::CreateSession { timeout_ms } = record.txn {
+                // It may have become local again: it moved before its upgrade was committed.
+                engine.upgrade(write.session);
                 engine.sessions.track(write.session, timeout_ms, self.clock.now_ms());
             }
             if let (Some(audit), Txn::CloseSession { paths }) = (&self.audit, &record.txn) {
                 audit_ephemerals(audit, tree, write.session, paths.as_deref());
             }
-            let outcome = tree.apply(&record.header, &record.txn, changes.as_mut());
+            let mut outcome = tree.apply(&record.header, &record.txn, changes.as_mut());
+            if let (Outcome::Failed(error), Some(refused)) = (&mut outcome, write.refused) {
+                *error = refused;
+            }
             count_written(readings, &record.txn, &outcome);
             put_write_reply(reply, write.xid, write.zxid, write.op, &outcome);
         }
@@ -599,7 +637,8 @@ impl Pipeline {
             }
         }
         let ended = match write.op {
-            OpCode::CLOSE_SESSION if !write.record.is_empty() => engine.sessions.remove(write.session),
+            OpCode::CLOSE_SESSION if write.record.is_empty() => engine.local_sessions.remove(write.session),
+            OpCode::CLOSE_SESSION => engine.sessions.remove(write.session),
             _ => None,
         };
         if let Some(connection) = write.connection {
@@ -712,13 +751,17 @@ impl Batch {
         opened: Option<(i32, Arc<Touch>)>,
     ) {
         let start = self.records.len();
-        if request.op == OpCode::SYNC {
+        let ends_locally = request.op == OpCode::CLOSE_SESSION && engine.is_local(request.session);
+        if ends_locally {
+            engine.local_sessions.set_closing(request.session);
+        }
+        if request.op == OpCode::SYNC || ends_locally {
             // Takes its turn behind everything that has a zxid by now.
             let (zxid, record, body) = (engine.zxid(), Bytes::new(), Bytes::copy_from_slice(request.body));
             let (op, xid, session) = (request.op, request.xid, request.session);
-            let since_us = self.since_us;
+            let (since_us, refused) = (self.since_us, None);
             let write =
-                InFlight { zxid, record, body, op, xid, session, connection, identities, reads, opened, since_us };
+                InFlight { zxid, record, body, op, xid, session, connection, identities, reads, opened, since_us, refused };
             return self.writes.push((write, start..start));
         }
         let closing = (request.op == OpCode::CLOSE_SESSION).then(Instant::now);
@@ -747,6 +790,7 @@ impl Batch {
             reads,
             opened,
             since_us: self.since_us,
+            refused: None,
         };
         self.writes.push((write, start..self.records.len()));
     }

@@ -3,7 +3,7 @@
 
 use super::pipeline::Pipeline;
 use crate::clock::Clock;
-use crate::engine::{Engine, Rules, SessionTable};
+use crate::engine::{Engine, MemberRules, Rules, SessionTable};
 use crate::jute::{Decode, Encode, Reader};
 use crate::proto::acl::AclEntry;
 use crate::proto::records::*;
@@ -13,6 +13,8 @@ use crate::throttle::{ConnectionThrottle, ConnectionThrottleSettings, LargeReque
 use crate::tree::{OwnerRules, Tree};
 use std::sync::Arc;
 use std::time::Duration;
+
+mod local;
 
 /// A server in the hand: two reactors, nothing moves by itself.
 struct World {
@@ -38,11 +40,16 @@ struct Reply {
 
 impl World {
     fn new() -> World {
-        World::with(|_| {})
+        World::build(None, |_| {})
     }
 
     /// With settings of its own.
     fn with(change: impl FnOnce(&mut Settings)) -> World {
+        World::build(None, change)
+    }
+
+    /// A standalone server, or a member of an ensemble that has not begun.
+    fn build(member: Option<MemberRules>, change: impl FnOnce(&mut Settings)) -> World {
         let owners = OwnerRules { extended_types: true, emulate_353: false };
         let tree = Tree::new(owners, true);
         let policy = Arc::new(crate::auth::Policy::default());
@@ -53,8 +60,9 @@ impl World {
             digest: true,
             close_session_paths: true,
             reconfig: false,
-            member: None,
+            member,
         };
+        let me = member.map(|member| i64::from(member.me));
         let engine = Engine::new(rules, SessionTable::new(1000, 1 << 56), &tree);
         let throttle = ConnectionThrottle::new(ConnectionThrottleSettings::default(), 0);
         let mut settings = Settings {
@@ -64,7 +72,7 @@ impl World {
             min_session_timeout_ms: 1000,
             max_session_timeout_ms: 60_000,
             sessionless_timeout_ms: 10_000,
-            ensemble: false,
+            ensemble: member.is_some(),
             outstanding_max: 1000,
             throttle: RequestThrottle::default(),
             large: Arc::new(LargeRequests::new(-1, -1)),
@@ -80,7 +88,7 @@ impl World {
         change(&mut settings);
         let settings = Arc::new(settings);
         World {
-            pipeline: Pipeline::new(tree, engine, 2, 2 << 20, throttle, Clock::default(), None, 0),
+            pipeline: Pipeline::new(tree, engine, 2, 2 << 20, throttle, Clock::default(), me, 500),
             reactors: (0..2).map(|id| Reactor::new(id, settings.clone())).collect(),
             closed: Vec::new(),
         }

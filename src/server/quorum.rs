@@ -5,7 +5,7 @@ use super::give_up::give_up;
 use super::known::Known;
 use super::leader;
 use super::learner::{self, Ended};
-use super::member::{Duties, Role};
+use super::member::Duties;
 use super::pipeline::Pipeline;
 use super::snapshots::Snapshotter;
 use super::{ServerError, thread};
@@ -19,6 +19,9 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+
+/// Least time without a leader before clients may read (`QuorumPeer.run`).
+const READ_ONLY_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What an election decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,8 +46,8 @@ pub fn supported(config: &Config) -> Result<(), ServerError> {
     let observes = !config.more.ensemble.voters().any(|member| member.id == me);
     let cannot = [
         (observes, "this server as an observer: make it a participant"),
-        (config.local_sessions_enabled, "localSessionsEnabled"),
         (config.reconfig_enabled, "reconfigEnabled"),
+        (config.local_sessions_enabled, "localSessionsEnabled"),
         (config.multi_address_enabled, "multiAddress.enabled"),
         (config.ssl_quorum, "sslQuorum"),
         (config.quorum_auth_enable_sasl, "quorum.auth.enableSasl"),
@@ -91,6 +94,8 @@ pub struct Setup {
     pub reload: Box<dyn Fn() -> Result<Tree, ServerError> + Send + Sync>,
     /// An empty tree to be filled.
     pub empty: Box<dyn Fn() -> Tree + Send + Sync>,
+    /// `readonlymode.enabled`: how long there must be no leader before clients may read without one.
+    pub read_only_after: Option<Duration>,
     /// Numbers of links.
     pub links: AtomicU64,
 }
@@ -128,6 +133,7 @@ impl Setup {
             snapshotter,
             reload,
             empty,
+            read_only_after: config.read_only_mode.then(|| tick.max(READ_ONLY_PATIENCE)),
             links: AtomicU64::new(1),
         }
     }
@@ -179,6 +185,17 @@ pub fn start(setup: Arc<Setup>, mut electing: Box<dyn Electing>) -> Result<(), S
     .map(drop)
 }
 
+/// Without a leader for a while, clients may read.
+fn offer_reading(setup: &Arc<Setup>) -> Result<(), ServerError> {
+    let Some(after) = setup.read_only_after else { return Ok(()) };
+    let (pipeline, term) = (setup.pipeline.clone(), setup.pipeline.term());
+    thread("read-only".into(), move || {
+        std::thread::sleep(after);
+        pipeline.serve_read_only(term);
+    })
+    .map(drop)
+}
+
 fn term(setup: &Arc<Setup>, electing: &mut dyn Electing) -> Result<(), ServerError> {
     let stopped =
         || ServerError::Unsupported("the log has stopped; what it holds is read again at the next start".into());
@@ -194,10 +211,13 @@ fn term(setup: &Arc<Setup>, electing: &mut dyn Electing) -> Result<(), ServerErr
             electing.appoint(leader);
             decision
         }
-        None => electing.elect(last, epochs.current),
+        None => {
+            offer_reading(setup)?;
+            electing.elect(last, epochs.current)
+        }
     };
     setup.pipeline.count_time(metrics::ELECTION_TIME, looking.elapsed());
-    debug_assert!(setup.pipeline.role() == Role::Looking);
+    debug_assert!(!setup.pipeline.role().serves() || setup.pipeline.is_read_only());
     setup.pipeline.set_elected(match decision {
         Decision::Lead => setup.me,
         Decision::Follow(leader) => leader,

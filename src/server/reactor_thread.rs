@@ -227,6 +227,7 @@ impl Shell {
         }
         {
             let mut reactor = self.reactor.borrow_mut();
+            reactor.set_read_only(pipeline.is_read_only());
             let ((), waited_us) = pipeline.gate.read_waited(|tree| {
                 let began_us = pipeline.clock.now_us();
                 let now_ms = began_us / 1_000;
@@ -334,7 +335,7 @@ impl Shell {
         let mut reactor = self.reactor.borrow_mut();
         let key = reactor.key(number);
         if let Some(session) = reactor.closed(number) {
-            self.shared.pipeline.engine(|engine| engine.sessions.unbind(session, key));
+            self.shared.pipeline.unbind(session, key);
         }
         mailbox.connections.fetch_sub(1, Ordering::Relaxed);
     }

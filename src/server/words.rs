@@ -14,6 +14,7 @@ use crate::admin::view::{
 };
 use crate::admin::{Effect, Part, View, environment::Environment, four_letter};
 use crate::config::{self, Config, PeerType};
+use crate::engine::SessionTable;
 use crate::metrics::Readings;
 use crate::reactor::{Reactor, ReactorStats};
 use crate::store::{Dirs, RealDisk};
@@ -192,6 +193,7 @@ impl Words {
         let role = self.pipeline.role();
         let mut view = View {
             serving: self.is_serving(),
+            read_only: role == Role::ReadOnly,
             trace_mask: self.trace_mask.load(Ordering::Relaxed),
             ..View::not_serving()
         };
@@ -222,6 +224,7 @@ impl Words {
                 zxid,
                 mode: match role {
                     Role::Leading => Mode::Leader,
+                    Role::ReadOnly => Mode::ReadOnly,
                     Role::Following => Mode::Follower,
                     Role::Observing => Mode::Observer,
                     _ => Mode::Standalone,
@@ -241,17 +244,22 @@ impl Words {
         }
         if wants(Part::Sessions) {
             let offset = self.pipeline.clock.wall_ms() - self.pipeline.clock.now_ms();
-            let buckets = self.pipeline.engine(|engine| engine.sessions.by_expiry());
-            let global = buckets.into_iter().map(|(due, ids)| (due + offset, ids)).collect();
-            view.sessions = Sessions::Tracked { local: None, global };
-            if role.learns() {
+            let shown = |sessions: &SessionTable| -> Vec<_> {
+                sessions.by_expiry().into_iter().map(|(due, ids)| (due + offset, ids)).collect()
+            };
+            let (local, global) = self.pipeline.engine(|engine| {
+                (engine.opens_local_sessions().then(|| shown(&engine.local_sessions)), shown(&engine.sessions))
+            });
+            view.sessions = if role.learns() {
                 let mut global: Vec<_> = self
                     .pipeline
                     .gate
                     .read(|tree| tree.sessions().iter().map(|(id, timeout_ms)| (*id, *timeout_ms)).collect());
                 global.sort_unstable();
-                view.sessions = Sessions::Learned { local: None, global };
-            }
+                Sessions::Learned { local, global }
+            } else {
+                Sessions::Tracked { local, global }
+            };
             view.ephemerals = self.pipeline.gate.read(|tree| {
                 let mut owners: Vec<_> = tree.ephemeral_owners().collect();
                 owners.sort_unstable();
