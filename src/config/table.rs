@@ -118,7 +118,7 @@ config_keys! {
         .otherwise("-1: twenty ticks"),
         "Longest session timeout a client is given.";
     local_sessions_enabled: bool = Key::cfg("localSessionsEnabled", Bool, "false", Now),
-        "Whether sessions start local to the server, without a transaction.";
+        "Whether sessions of an ensemble start local to their server, without a transaction.";
     local_sessions_upgrading_enabled: bool = Key::cfg("localSessionsUpgradingEnabled", Bool, "false", Now),
         "Whether a local session becomes global at its first ephemeral node.";
     sessionless_cnxn_timeout_ms: Millis = Key::prop("nio.sessionlessCnxnTimeout", IntOrDefault, "10000", Now)
@@ -441,13 +441,13 @@ config_keys! {
     connect_to_learner_master_limit_ticks: i32 = Key::cfg("connectToLearnerMasterLimit", Int, "0", Ensemble).unit(Ticks)
         .otherwise("0: initLimit"),
         "Time a learner has to connect to the leader.";
-    peer_type: PeerType = Key::cfg("peerType", Choice(PeerType::WORDS), "participant", Ensemble),
+    peer_type: PeerType = Key::cfg("peerType", Choice(PeerType::WORDS), "participant", Now),
         "Whether this member votes; the list of servers wins.";
     election_alg: i32 = Key::cfg("electionAlg", Int, "3", Ensemble).bound(Only(3)),
         "Algorithm of the election; 3 is the only one.";
     standalone_enabled: bool = Key::cfg("standaloneEnabled", Bool, "true", Now),
         "Whether a single listed server runs standalone; false makes it an ensemble of one.";
-    reconfig_enabled: bool = Key::cfg("reconfigEnabled", Bool, "false", Ensemble),
+    reconfig_enabled: bool = Key::cfg("reconfigEnabled", Bool, "false", Now),
         "Whether members may be changed while running.";
     dynamic_config_file: Option<PathBuf> = Key::cfg("dynamicConfigFile", Path, "", Now),
         "File with the server, group and weight lines, which then must not stand in zoo.cfg.";

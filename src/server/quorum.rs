@@ -42,12 +42,7 @@ pub trait Electing: Send {
 
 /// Refuses what a member cannot do yet, rather than do it wrongly.
 pub fn supported(config: &Config) -> Result<(), ServerError> {
-    let me = config.more.my_id.unwrap_or(-1);
-    let observes = !config.more.ensemble.voters().any(|member| member.id == me);
     let cannot = [
-        (observes, "this server as an observer: make it a participant"),
-        (config.reconfig_enabled, "reconfigEnabled"),
-        (config.local_sessions_enabled, "localSessionsEnabled"),
         (config.multi_address_enabled, "multiAddress.enabled"),
         (config.ssl_quorum, "sslQuorum"),
         (config.quorum_auth_enable_sasl, "quorum.auth.enableSasl"),
