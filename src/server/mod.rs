@@ -371,12 +371,13 @@ impl Server {
             }
             quorum::start(Arc::new(setup), election)?;
         }
-        let metrics = metrics_page.map(|page| scrape::start(page, monitor)).transpose()?;
+        let metrics = metrics_page.map(|page| scrape::start(page, monitor.clone())).transpose()?;
         if let Some(admin) = &admin {
             admin.set_running(http::Running {
                 words,
                 pipeline: pipeline.clone(),
                 snapshotter,
+                monitor,
                 measures: measures.clone(),
                 owners,
                 digest,

@@ -20,6 +20,7 @@ pub use history::Row;
 
 use super::limits::Connections;
 use super::measures::Measures;
+use super::monitor::Monitor;
 use super::pipeline::Pipeline;
 use super::snapshots::Snapshotter;
 use super::words::Words;
@@ -66,6 +67,8 @@ pub struct Running {
     pub pipeline: Arc<Pipeline>,
     /// Takes snapshots.
     pub snapshotter: Arc<Snapshotter>,
+    /// Gathers readings.
+    pub monitor: Arc<Monitor>,
     /// Counts.
     pub measures: Arc<Measures>,
     /// For trees that are restored.

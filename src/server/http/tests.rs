@@ -195,6 +195,8 @@ fn commands_answer_in_json_and_the_index_names_them() {
     assert!(text.contains("clientPort=0\n"), "{text}");
     assert_eq!(fixture.get("/livez").text(), "ok\n");
     assert_eq!(fixture.get("/readyz").status, 200);
+    assert!(fixture.get("/metrics").text().contains("\nznode_count "));
+    assert!(!fixture.get("/metrics?name[]=uptime").text().contains("znode_count"));
     assert_eq!(fixture.get("/commands/lsnp").json()["zxid"], "0");
     let before = fixture.get("/commands/mntr").json()["znode_count"].as_i64().unwrap();
     fixture.create("/a", b"");
@@ -475,7 +477,7 @@ fn before_the_data_is_loaded() {
     assert_eq!(get("/commands/sysp").json()["zookeeper.admin.serverPort"], "0");
     assert_eq!(get("/commands/zabstate").json()["zabstate"], "");
     assert_eq!(get("/commands/mntr").status, 500);
-    assert_eq!((get("/livez").status, get("/readyz").status), (200, 503));
+    assert_eq!((get("/livez").status, get("/readyz").status, get("/metrics").status), (200, 503, 503));
 }
 
 #[test]
