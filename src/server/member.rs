@@ -872,6 +872,7 @@ impl Pipeline {
                             identities,
                             reads,
                             opened: None,
+                            since_us,
                             refused: None,
                         });
                         continue;
