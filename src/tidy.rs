@@ -29,8 +29,10 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// Rooms that run unchanged in a simulator.
-const PURE: &[&str] =
-    &["jute", "proto", "tree", "auth", "throttle", "talkers", "audit", "guard", "engine", "zab", "reactor", "quorum", "metrics"];
+const PURE: &[&str] = &[
+    "jute", "proto", "tree", "auth", "throttle", "talkers", "audit", "guard", "engine", "zab", "reactor", "quorum",
+    "metrics",
+];
 
 /// What a pure room must not say. Shared counters are allowed; clocks, threads, locks, files, sockets and chance are not.
 const IMPURE: &[&str] = &[

@@ -240,7 +240,7 @@ impl Readings {
         }
         self.own.extend(other.own.iter().map(|(key, value)| (key.clone(), *value)));
         for (own, key, theirs) in &other.histograms {
-            self.histogram(*own, *key).merge(theirs);
+            self.histogram(*own, key).merge(theirs);
         }
     }
 

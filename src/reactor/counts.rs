@@ -2,7 +2,7 @@
 //! looks at them before the reactor is asked.
 
 use super::connection::{Connection, State};
-use super::{Reactor, ReactorStats, ReadRequest, Submission, Wanted};
+use super::{Reactor, ReadRequest, Submission, Wanted};
 use crate::jute::{Decode, List, Reader, Text};
 use crate::metrics::{self, Readings};
 use crate::proto::records::{GetDataResponse, MultiHeader, PathWatchRequest};
@@ -209,6 +209,55 @@ fn count_parts(
         }
     }
     Ok(())
+}
+
+/// Sums over all connections, past ones included.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ReactorStats {
+    /// Packets received.
+    pub received: u64,
+    /// Packets sent.
+    pub sent: u64,
+    /// Bytes received.
+    pub bytes_received: u64,
+    /// Least latency, ms.
+    pub min_latency_ms: Option<i64>,
+    /// Greatest latency, ms.
+    pub max_latency_ms: i64,
+    /// Sum of latencies, ms.
+    pub latency_sum_ms: i64,
+    /// Latencies summed.
+    pub latency_count: i64,
+    /// Failed authentications.
+    pub auth_failed: u64,
+    /// Requests refused for a budget or a rate.
+    pub refused: u64,
+    /// Sizes of replies and events.
+    pub responses: Sizes,
+}
+
+impl ReactorStats {
+    /// Adds another reactor's.
+    pub fn merge(&mut self, other: &ReactorStats) {
+        self.received += other.received;
+        self.sent += other.sent;
+        self.bytes_received += other.bytes_received;
+        self.min_latency_ms = self.min_latency_ms.into_iter().chain(other.min_latency_ms).min();
+        self.max_latency_ms = self.max_latency_ms.max(other.max_latency_ms);
+        self.latency_sum_ms += other.latency_sum_ms;
+        self.latency_count += other.latency_count;
+        self.auth_failed += other.auth_failed;
+        self.refused += other.refused;
+        self.responses.merge(&other.responses);
+    }
+
+    pub(super) fn count(&mut self, latency_ms: i64) {
+        self.sent += 1;
+        self.min_latency_ms = Some(self.min_latency_ms.map_or(latency_ms, |min| min.min(latency_ms)));
+        self.max_latency_ms = self.max_latency_ms.max(latency_ms);
+        self.latency_sum_ms += latency_ms;
+        self.latency_count += 1;
+    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod guarding;
 mod handshake;
 mod identities;
 mod listing;
+mod messages;
 mod read;
 mod reply;
 mod slow;
@@ -20,15 +21,16 @@ mod talking;
 mod watches;
 
 pub use connection::{Connection, ConnectionStats, WaitingRead};
-pub use counts::{Sizes, count_namespace};
+pub use counts::{ReactorStats, Sizes, count_namespace};
 pub use listing::Listings;
+pub use messages::{Delivery, Item, Submission, Turn, Wanted};
 pub use read::{ReadRequest, WatchAction, execute, put_event};
 pub use reply::put_write_reply;
 pub use watches::{Number, WatchKind, WatcherType, Watches};
 
 use crate::audit;
 use crate::auth::Policy;
-use crate::engine::{ConnectionKey, Touch};
+use crate::engine::ConnectionKey;
 use crate::guard::{Budget, PrefixRates, Rates};
 use crate::jute::{Decode, Reader};
 use crate::metrics::{self, Provider, Readings};
@@ -41,14 +43,13 @@ use crate::proto::session::SessionId;
 use crate::proto::{Class, ErrorCode, OpCode, Zxid};
 use crate::talkers::{self, Ledger, Tally, path_of};
 use crate::throttle::{Entry, LargeRequests, RequestThrottle, pauses_reading};
-use crate::tree::{Change, Tree};
+use crate::tree::Tree;
 use auditing::{Audited, Departed};
 use connection::{State, Waiting};
 use hashbrown::HashMap;
 use read::{begin_reply, end_reply};
 use slow::Slow;
 use std::net::SocketAddr;
-use std::ops::Range;
 use std::sync::Arc;
 
 /// Requests of one connection that may wait in its lane.
@@ -100,163 +101,6 @@ pub struct Settings {
     pub slow_request_ms: i64,
     /// Words of four letters that are commands.
     pub is_word: fn([u8; 4]) -> bool,
-}
-
-/// Something for the engine.
-#[derive(Debug)]
-pub struct Submission {
-    /// Who asks.
-    pub connection: ConnectionKey,
-    /// What for.
-    pub what: Wanted,
-}
-
-/// What a connection wants of the engine.
-#[derive(Debug)]
-pub enum Wanted {
-    /// A new session.
-    NewSession {
-        /// Negotiated timeout.
-        timeout_ms: i32,
-    },
-    /// An old session back.
-    Resume {
-        /// Which.
-        session: SessionId,
-        /// Proof.
-        password: Option<Box<[u8]>>,
-        /// Negotiated timeout.
-        timeout_ms: i32,
-    },
-    /// A transaction.
-    Write {
-        /// Session.
-        session: SessionId,
-        /// The client's number.
-        xid: i32,
-        /// Operation.
-        op: OpCode,
-        /// Encoded record.
-        body: Box<[u8]>,
-        /// Who asks.
-        identities: Arc<[Id]>,
-        /// Reads of the same connection that must see the state right before this write.
-        reads: Vec<WaitingRead>,
-    },
-}
-
-/// What the committing side tells a reactor, in the order of application.
-#[derive(Debug, Default)]
-pub struct Delivery {
-    /// In order.
-    pub items: Vec<Item>,
-    /// Reply frames that the items point into.
-    pub bytes: Vec<u8>,
-}
-
-/// One thing that happened.
-#[derive(Debug)]
-pub enum Item {
-    /// A node changed.
-    Change(Arc<Change>),
-    /// A write of a connection is done.
-    Written {
-        /// Connection.
-        number: Number,
-        /// Reply frame.
-        bytes: Range<usize>,
-        /// The client's number.
-        xid: i32,
-        /// The zxid of the reply.
-        zxid: Zxid,
-        /// It was the session's end: close after sending.
-        close: bool,
-    },
-    /// A read in front of a write is done.
-    Read {
-        /// Connection.
-        number: Number,
-        /// Reply frame; empty when a watch table has to answer.
-        bytes: Range<usize>,
-        /// Operation.
-        op: OpCode,
-        /// The client's number.
-        xid: i32,
-        /// The zxid it read at.
-        zxid: Zxid,
-        /// When it was received, ms.
-        since_ms: i64,
-        /// What it asks of the watch tables.
-        actions: Vec<WatchAction>,
-    },
-    /// The session is there.
-    SessionOpened {
-        /// Connection.
-        number: Number,
-        /// Session.
-        session: SessionId,
-        /// Negotiated timeout.
-        timeout_ms: i32,
-        /// What to touch.
-        touch: Arc<Touch>,
-    },
-    /// There is no such session, or not for this client.
-    SessionRefused {
-        /// Connection.
-        number: Number,
-    },
-    /// Sessions cannot be made while there is no leader.
-    NotReadOnly {
-        /// Connection.
-        number: Number,
-    },
-    /// This server serves nobody any more.
-    CloseAll,
-    /// The session has ended or moved.
-    Close {
-        /// Connection.
-        number: Number,
-    },
-}
-
-/// What a turn asks of the shell. Kept and drained by the shell, so that nothing is allocated for each turn.
-#[derive(Debug, Default)]
-pub struct Turn {
-    /// For the engine, in order.
-    pub submissions: Vec<Submission>,
-    /// Connections with output.
-    pub flush: Vec<Number>,
-    /// Connections to close once their output is sent.
-    pub close: Vec<Number>,
-    /// Connections that sent a four-letter word (and, for `stmk`, its argument).
-    pub words: Vec<(Number, [u8; 4], Vec<u8>)>,
-    /// For the audit log, in order.
-    pub audited: Vec<audit::Event>,
-}
-
-/// Sums over all connections, past ones included.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct ReactorStats {
-    /// Packets received.
-    pub received: u64,
-    /// Packets sent.
-    pub sent: u64,
-    /// Bytes received.
-    pub bytes_received: u64,
-    /// Least latency, ms.
-    pub min_latency_ms: Option<i64>,
-    /// Greatest latency, ms.
-    pub max_latency_ms: i64,
-    /// Sum of latencies, ms.
-    pub latency_sum_ms: i64,
-    /// Latencies summed.
-    pub latency_count: i64,
-    /// Failed authentications.
-    pub auth_failed: u64,
-    /// Requests refused for a budget or a rate.
-    pub refused: u64,
-    /// Sizes of replies and events.
-    pub responses: Sizes,
 }
 
 /// Bytes in front of a request's record: the frame's length, xid and operation.
@@ -850,30 +694,6 @@ impl Reactor {
             connection.state = State::Closing;
             turn.close.push(number);
         }
-    }
-}
-
-impl ReactorStats {
-    /// Adds another reactor's.
-    pub fn merge(&mut self, other: &ReactorStats) {
-        self.received += other.received;
-        self.sent += other.sent;
-        self.bytes_received += other.bytes_received;
-        self.min_latency_ms = self.min_latency_ms.into_iter().chain(other.min_latency_ms).min();
-        self.max_latency_ms = self.max_latency_ms.max(other.max_latency_ms);
-        self.latency_sum_ms += other.latency_sum_ms;
-        self.latency_count += other.latency_count;
-        self.auth_failed += other.auth_failed;
-        self.refused += other.refused;
-        self.responses.merge(&other.responses);
-    }
-
-    fn count(&mut self, latency_ms: i64) {
-        self.sent += 1;
-        self.min_latency_ms = Some(self.min_latency_ms.map_or(latency_ms, |min| min.min(latency_ms)));
-        self.max_latency_ms = self.max_latency_ms.max(latency_ms);
-        self.latency_sum_ms += latency_ms;
-        self.latency_count += 1;
     }
 }
 

@@ -257,16 +257,7 @@ impl Server {
         let writing = log.clone();
         let log_thread = thread("log".into(), move || writing.run())?;
         let monitor = Monitor::new(config, pipeline.clone(), measures.clone(), loaded, known.clone());
-        let words = Words::new(
-            config,
-            address.port(),
-            dirs.clone(),
-            pipeline.clone(),
-            measures.clone(),
-            monitor.clone(),
-            trace_mask,
-            known.clone(),
-        );
+        let words = Words::new(config, address.port(), dirs.clone(), monitor.clone(), trace_mask);
         let words = Arc::new(words);
         let shared = Arc::new(ReactorShared {
             pipeline: pipeline.clone(),

@@ -39,10 +39,10 @@ pub struct Monitor {
     provider: Provider,
     /// `metricsProvider.exportJvmInfo`.
     shows_process: bool,
-    pipeline: Arc<Pipeline>,
-    measures: Arc<Measures>,
+    pub(super) pipeline: Arc<Pipeline>,
+    pub(super) measures: Arc<Measures>,
     loaded: LoadTimes,
-    known: Option<Arc<Known>>,
+    pub(super) known: Option<Arc<Known>>,
 }
 
 /// What one reactor tells.

@@ -760,8 +760,20 @@ impl Batch {
             let (zxid, record, body) = (engine.zxid(), Bytes::new(), Bytes::copy_from_slice(request.body));
             let (op, xid, session) = (request.op, request.xid, request.session);
             let (since_us, refused) = (self.since_us, None);
-            let write =
-                InFlight { zxid, record, body, op, xid, session, connection, identities, reads, opened, since_us, refused };
+            let write = InFlight {
+                zxid,
+                record,
+                body,
+                op,
+                xid,
+                session,
+                connection,
+                identities,
+                reads,
+                opened,
+                since_us,
+                refused,
+            };
             return self.writes.push((write, start..start));
         }
         let closing = (request.op == OpCode::CLOSE_SESSION).then(Instant::now);

@@ -56,16 +56,7 @@ struct Told {
 
 impl Words {
     /// For a server with this configuration.
-    pub fn new(
-        config: &Config,
-        port: u16,
-        dirs: Dirs,
-        pipeline: Arc<Pipeline>,
-        measures: Arc<Measures>,
-        monitor: Arc<Monitor>,
-        trace_mask: Arc<AtomicI64>,
-        known: Option<Arc<Known>>,
-    ) -> Self {
+    pub fn new(config: &Config, port: u16, dirs: Dirs, monitor: Arc<Monitor>, trace_mask: Arc<AtomicI64>) -> Self {
         let allowed = crate::admin::commands::all().map(|command| command.word);
         let allowed = allowed.filter(|word| !word.is_empty());
         Words {
@@ -86,10 +77,10 @@ impl Words {
             },
             dirs,
             trace_mask,
-            pipeline,
-            measures,
+            pipeline: monitor.pipeline.clone(),
+            measures: monitor.measures.clone(),
+            known: monitor.known.clone(),
             monitor,
-            known,
             client_port: AtomicI32::new(i32::from(port)),
         }
     }

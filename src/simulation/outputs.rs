@@ -278,8 +278,7 @@ impl World {
                         let (now, mut out) = (self.clock(n), Vec::new());
                         let me = n as i64 + 1;
                         let (active, times) = (p.membership.clone(), self.plan.times);
-                        let leader =
-                            Leader::new(me, active, Pending::Nothing, history, p.epochs, times, now, &mut out);
+                        let leader = Leader::new(me, active, Pending::Nothing, history, p.epochs, times, now, &mut out);
                         p.role = Role::Leading(Box::new(leader));
                         p.outputs.extend(out);
                     } else {

@@ -17,8 +17,7 @@ pub struct Peer(pub SocketAddr);
 
 /// All addresses.
 pub(super) fn router(shared: Arc<Shared>) -> Router {
-    let probes =
-        Router::new().route("/livez", get(live)).route("/readyz", get(ready)).route("/metrics", get(metrics));
+    let probes = Router::new().route("/livez", get(live)).route("/readyz", get(ready)).route("/metrics", get(metrics));
     let url = &shared.settings.command_url;
     // Commands at the root leave no room for it.
     let routes = if shared.settings.page && !url.is_empty() { probes.merge(page::routes(url)) } else { probes };

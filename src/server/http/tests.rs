@@ -332,7 +332,7 @@ fn sessions_are_those_of_the_snapshot() {
             tokio::task::spawn_blocking(move || ask(admin, "GET", "/commands/snap", &[("Authorization", "ip")], &[]));
         let sent = sent.await.unwrap();
         let (new, _events) = Client::connect(&[address], &Options::default()).await.unwrap();
-        let (kept, lost) = (old.session().clone(), new.session().clone());
+        let (kept, lost) = (*old.session(), *new.session());
         let restored = tokio::task::spawn_blocking(move || {
             ask(admin, "POST", "/commands/rest", &[("Authorization", "ip")], &sent.body)
         });
