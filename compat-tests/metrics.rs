@@ -66,7 +66,7 @@ fn the_page_counts_what_was_done_and_mntr_says_the_same() {
     assert!(head.to_lowercase().contains("content-type: text/plain; version=0.0.4; charset=utf-8"), "{head}");
     let found = samples(&body);
     for (name, value) in [
-        ("znode_count", 5.0),
+        ("znode_count", 6.0),
         ("num_alive_connections", 1.0),
         ("connection_request_count", 1.0),
         ("updatelatency_count", 2.0),

@@ -75,7 +75,9 @@ fn get(server: &str, path: &str) -> io::Result<Vec<u8>> {
             Ok(mut stream) => {
                 stream.set_read_timeout(Some(PATIENCE))?;
                 stream.set_write_timeout(Some(PATIENCE))?;
-                write!(stream, "GET {path} HTTP/1.0\r\nHost: {server}\r\nConnection: close\r\n\r\n")?;
+                // In one write: who answers the first piece and closes must not be mistaken for a broken connection.
+                let request = format!("GET {path} HTTP/1.0\r\nHost: {server}\r\nConnection: close\r\n\r\n");
+                stream.write_all(request.as_bytes())?;
                 let mut answer = Vec::new();
                 stream.take(ANSWER_MAX).read_to_end(&mut answer)?;
                 return Ok(answer);
