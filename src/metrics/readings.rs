@@ -244,11 +244,16 @@ impl Readings {
         }
     }
 
-    /// Forgets events (`srst`). Gauges stay, and readings for Prometheus: its counters never go back.
+    /// Forgets events (`srst`). Gauges and keys stay, and readings for Prometheus: its counters never go back.
     pub fn reset(&mut self) {
-        if self.provider != Provider::Prometheus {
-            let gauges = std::mem::take(&mut self.gauges);
-            *self = Readings { gauges, ..Readings::new(self.provider) };
+        if self.provider == Provider::Prometheus {
+            return;
+        }
+        self.counters.fill(0);
+        self.keyed_counters.values_mut().flat_map(|keys| &mut keys.all).for_each(|(_, events)| *events = 0);
+        for (summary, (plain, keys)) in Summary::all().zip(self.summaries.iter_mut().zip(&mut self.keyed_summaries)) {
+            *plain = empty(self.provider, summary);
+            keys.all.iter_mut().for_each(|(_, values)| *values = empty(self.provider, summary));
         }
     }
 

@@ -361,6 +361,7 @@ impl Reactor {
                 Item::SessionRefused { number } => {
                     if let Some(connection) = self.connections.get_mut(&number) {
                         connection.refuse_session();
+                        self.stats.sent += 1;
                         turn.flush.push(number);
                         turn.close.push(number);
                     }
@@ -443,6 +444,9 @@ impl Reactor {
                     break;
                 }
                 connection.state = State::Closing;
+                // The original counts a word and each piece of 2 KB of its answer; here the answer is one.
+                self.stats.received += 1;
+                self.stats.sent += 1;
                 turn.words.push((number, *head, body[..argument].to_vec()));
                 return bytes.len();
             }

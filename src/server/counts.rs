@@ -50,6 +50,8 @@ pub(super) fn count_written(readings: &mut Readings, txn: &Txn<'_>, outcome: &Ou
         _ => {}
     };
     match txn {
+        // One that failed keeps the parts in front of the one that could not be done.
+        Txn::Multi(parts) if parts.iter().any(|(_, part)| matches!(part, Txn::Error { .. })) => {}
         Txn::Multi(parts) => parts.iter().for_each(|(_, part)| of_one(part, &mut written)),
         one => of_one(one, &mut written),
     }
@@ -322,6 +324,8 @@ mod tests {
         count_written(&mut readings, &create("/a", Some(b"123")), &Outcome::Failed(crate::proto::ErrorCode::NO_NODE));
         count_written(&mut readings, &Txn::Delete { path: Some("/a/x".into()) }, &Outcome::Done);
         count_written(&mut readings, &set, &Outcome::Done);
+        let failed = Txn::Multi(vec![(OpCode::SET_DATA, set.clone()), (OpCode::ERROR, Txn::Error { err: -101 })]);
+        count_written(&mut readings, &failed, &Outcome::Done);
         let gone = Txn::CloseSession { paths: Some(vec![Some("/a/e".into()), Some("/b/e".into())]) };
         count_written(&mut readings, &gone, &Outcome::Done);
         assert_eq!(summed(&readings, metrics::WRITE_PER_NAMESPACE, "a"), (3, 2 + 3 + 4 + 4));

@@ -243,7 +243,7 @@ impl Server {
                 // A marker that stays would let a folder that is lost later pass for a new one.
                 store::initialize_done(&RealDisk, &dirs)?;
                 // The next start then has no log to replay. Nothing replayed: nothing new to write.
-                if loaded.replayed > 0 {
+                if loaded.replay.is_some_and(|(_, replayed)| replayed > 0) {
                     snapshotter.start();
                 }
             }
@@ -522,8 +522,8 @@ fn load(
     let ms = |time: Duration| time.as_millis() as i64;
     let loaded = LoadTimes {
         snapshot_ms: ms(recovered.snapshot_time),
-        replay_ms: ms(recovered.replay_time),
-        replayed: recovered.replayed as i64,
+        replay: (recovered.snapshot.is_some() || recovered.replayed > 0)
+            .then_some((ms(recovered.replay_time), recovered.replayed as i64)),
         digest_mismatches: replay.digest_mismatches as i64,
     };
     Ok((tree, recovered.fresh, loaded))

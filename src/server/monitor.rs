@@ -26,10 +26,8 @@ const QUOTAS_MAX: usize = 10_000;
 pub struct LoadTimes {
     /// Reading the snapshot, ms.
     pub snapshot_ms: i64,
-    /// Replaying the logs, ms.
-    pub replay_ms: i64,
-    /// Transactions replayed.
-    pub replayed: i64,
+    /// Replaying the logs, ms, and the transactions replayed; nothing if there were no files.
+    pub replay: Option<(i64, i64)>,
     /// Transactions after which the tree's digest was not the one in the log.
     pub digest_mismatches: i64,
 }
@@ -213,11 +211,13 @@ impl Monitor {
     }
 
     fn put_start(&self, readings: &mut Readings) {
-        let LoadTimes { snapshot_ms, replay_ms, replayed, digest_mismatches } = self.loaded;
+        let LoadTimes { snapshot_ms, replay, digest_mismatches } = self.loaded;
         readings.record(metrics::STARTUP_SNAP_LOAD_TIME, snapshot_ms);
-        readings.record(metrics::STARTUP_TXNS_LOAD_TIME, replay_ms);
-        readings.record(metrics::STARTUP_TXNS_LOADED, replayed);
-        readings.record(metrics::DBINITTIME, snapshot_ms + replay_ms);
+        if let Some((replay_ms, replayed)) = replay {
+            readings.record(metrics::STARTUP_TXNS_LOAD_TIME, replay_ms);
+            readings.record(metrics::STARTUP_TXNS_LOADED, replayed);
+        }
+        readings.record(metrics::DBINITTIME, snapshot_ms + replay.map_or(0, |(ms, _)| ms));
         readings.add(metrics::DIGEST_MISMATCHES_COUNT, digest_mismatches);
     }
 }
