@@ -150,6 +150,9 @@ impl Election {
         self.remarks.clear();
         if self.search.is_some() {
             self.look(zxid, epoch, now_ms, out);
+        } else {
+            // Who followed without a vote may have one now, and then counts for those who come later.
+            self.state = self.state_under(self.current.leader);
         }
     }
 

@@ -479,3 +479,16 @@ proptest! {
         prop_assert_eq!(decisions[&8].0, PeerState::Observing);
     }
 }
+
+/// Otherwise a third server would never see that a quorum follows the leader.
+#[test]
+fn who_gets_a_vote_while_it_follows_says_that_it_follows() {
+    let (mut two, mut out) = (election(2, &[1]), Vec::new());
+    two.look(Zxid(7), 1, 0, &mut out);
+    two.receive(1, &told(PeerState::Leading, 1, 7, 1, 1), 1, &mut out);
+    assert_eq!(decided(&out), Some((PeerState::Observing, 1)));
+    out.clear();
+    two.install(membership("server.1=a:1:2\nserver.2=a:1:2"), Zxid(7), 1, 2, &mut out);
+    two.receive(3, &told(PeerState::Looking, 3, 0, 1, 0), 3, &mut out);
+    assert_eq!(sent(&out), [(3, PeerState::Following, 1)]);
+}

@@ -96,6 +96,7 @@ pub(super) fn count_answer(
             let mut last: &[u8] = &[];
             for frame in frames(answer) {
                 if !last.is_empty() {
+                    stats.sent += 1;
                     count_event(readings, stats, last, now_ms);
                 }
                 last = frame;

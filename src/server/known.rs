@@ -28,6 +28,7 @@ impl Known {
         if config.dynamic_config_file.is_none() {
             membership.back_up()?;
         }
+        membership.settle()?;
         Ok(Known {
             me,
             standalone: config.standalone_enabled,

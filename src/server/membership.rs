@@ -105,13 +105,7 @@ impl<D: Disk> Membership<D> {
             self.last_seen = next.clone();
         }
         let before = std::mem::replace(&mut self.active, next);
-        if let Some(file) = self.file.as_ref().filter(|_| self.last_seen.version == self.active.version) {
-            let path = beside(file, NEXT);
-            if self.disk.is_file(&path) {
-                let removed = self.disk.remove(&path).and_then(|()| self.disk.sync_dir(folder(&path)));
-                removed.map_err(StoreError::io(&path, "remove the proposed configuration"))?;
-            }
-        }
+        self.settle()?;
         if before.is_same(&self.active) {
             return Ok(Activated::NOTHING);
         }
@@ -127,6 +121,17 @@ impl<D: Disk> Membership<D> {
             client: client(&self.active).filter(|address| Some(address) != client(&before).as_ref()),
             leader_gone: old.is_none() || old != new,
         })
+    }
+
+    /// Nothing is proposed: the file that says otherwise goes. A crash right behind the rewrite of zoo.cfg leaves one.
+    pub fn settle(&self) -> Result<(), StoreError> {
+        let Some(file) = self.file.as_ref().filter(|_| self.enabled && !self.is_pending()) else { return Ok(()) };
+        let path = beside(file, NEXT);
+        if self.disk.is_file(&path) {
+            let removed = self.disk.remove(&path).and_then(|()| self.disk.sync_dir(folder(&path)));
+            removed.map_err(StoreError::io(&path, "remove the proposed configuration"))?;
+        }
+        Ok(())
     }
 
     /// The dynamic file first: zoo.cfg must never name one that is not there.
@@ -218,6 +223,9 @@ mod tests {
                 assert!(membership.is_pending() && folder.join("zoo.cfg.dynamic.next").is_file());
                 membership.activate(parsed(text), Some(3)).unwrap();
                 assert!(!membership.is_pending());
+                // As a crash in the middle leaves it.
+                std::fs::write(folder.join("zoo.cfg.dynamic.next"), "version=1\n").unwrap();
+                membership.settle().unwrap();
                 assert_eq!(files(&folder), files(&recorded(name).join(step).join("1")), "{name} {step}");
                 let found = load(&file);
                 assert!(found.more.ensemble.is_same(membership.active()), "{name} {step}");

@@ -231,9 +231,11 @@ impl Leader {
         observing.map(|(id, link)| (*id, link.member))
     }
 
-    /// Members that serve, this one included: a new configuration needs a quorum of them.
+    /// Members that follow in step, this one included: a new configuration needs a quorum of them. Observers do not
+    /// acknowledge, so it could never be committed with them (`Leader.isQuorumSynced`).
     pub fn in_step(&self) -> impl Iterator<Item = ServerId> + '_ {
-        let serving = self.links.values().filter(|link| matches!(link.step, Step::Ready | Step::Serving));
+        let serving = |link: &&Link| !link.observer && matches!(link.step, Step::Ready | Step::Serving);
+        let serving = self.links.values().filter(serving);
         std::iter::once(self.me).chain(serving.map(|link| link.member))
     }
 

@@ -299,6 +299,7 @@ fn an_observer_is_informed_and_never_counts() {
     assert!(!led.leader.serves());
     led.ack(7, z(2, 0));
     assert!(led.leader.serves());
+    assert_eq!(led.leader.in_step().collect::<Vec<_>>(), [3, 2], "a configuration cannot be built on an observer");
     led.take();
     led.propose(z(2, 1));
     led.leader.logged(z(2, 1), &mut led.out);
