@@ -34,12 +34,15 @@ pub struct History {
     pending: VecDeque<(Zxid, Bytes)>,
     logged: Zxid,
     applied: Zxid,
+    /// The last applied transaction, or where the files ended at first: never the start of an own epoch.
+    newest: Zxid,
 }
 
 impl History {
     /// Of a server whose log ends at `last`, all of it applied. Remembers `recent_max` transactions (`commitLogCount`).
     pub fn new(last: Zxid, recent_max: usize) -> Self {
-        History { recent: VecDeque::new(), recent_max, pending: VecDeque::new(), logged: last, applied: last }
+        let (recent, pending) = (VecDeque::new(), VecDeque::new());
+        History { recent, recent_max, pending, logged: last, applied: last, newest: last }
     }
 
     /// Everything anew, after the files were replaced.
@@ -90,7 +93,7 @@ impl History {
         let mut news = None;
         while let Some((zxid, record)) = self.pending.pop_front_if(|(zxid, _)| *zxid <= limit) {
             each(zxid, &record);
-            self.applied = zxid;
+            (self.applied, self.newest) = (zxid, zxid);
             news = Some(zxid);
             if self.recent_max > 0 {
                 self.recent.push_back((zxid, record));
@@ -114,19 +117,24 @@ impl History {
         (self.applied, self.logged) = (start, start);
     }
 
-    /// The oldest and the newest that is remembered.
+    /// The oldest and the newest that is remembered; with nothing remembered, behind the last one.
     fn bounds(&self) -> (Zxid, Zxid) {
         match (self.recent.front(), self.recent.back()) {
             (Some(first), Some(last)) => (first.0, last.0),
-            _ => (self.applied, self.applied),
+            _ => (self.newest, self.newest),
         }
+    }
+
+    /// Whether a server whose log ends at `peer` lacks nothing but what is remembered, from the first of it.
+    fn leads_up_to_memory(&self, peer: Zxid) -> bool {
+        self.recent.front().map_or(peer == self.newest, |(first, _)| peer.next() == *first)
     }
 
     /// The first transaction that can be had from memory, when a learner at `peer` may lack older ones, which only the
     /// log files hold.
     pub fn missing_from_memory(&self, peer: Zxid) -> Option<Zxid> {
         let (min, _) = self.bounds();
-        (peer != self.applied && peer < min && peer.next() != min).then_some(min)
+        (peer != self.applied && peer < min && !self.leads_up_to_memory(peer)).then_some(min)
     }
 
     /// How a learner whose log ends at `peer` gets in step.
@@ -139,8 +147,7 @@ impl History {
         if peer > max && !starts_epoch {
             return Plan::Trunc(max);
         }
-        // It has everything in front of what is remembered.
-        if peer.next() == min {
+        if self.leads_up_to_memory(peer) {
             return Plan::Diff { from: peer, to: max };
         }
         if peer < min || peer > max {
@@ -212,6 +219,20 @@ mod tests {
         assert_eq!(history.missing_from_memory(z(0, 9)), Some(z(1, 1)));
         assert_eq!(history.missing_from_memory(z(1, 0)), None);
         assert_eq!(history.missing_from_memory(z(1, 1)), None);
+    }
+
+    #[test]
+    fn a_server_that_remembers_nothing_lets_nobody_in_who_lacks_something() {
+        let z = Zxid::new;
+        let mut history = History::new(z(1, 5), 500);
+        assert_eq!(history.plan(z(1, 4)), Plan::Snap, "the last one is on disk, and not in memory");
+        assert_eq!(history.missing_from_memory(z(1, 4)), Some(z(1, 5)));
+        assert_eq!(history.plan(z(1, 6)), Plan::Trunc(z(1, 5)));
+        history.begin_epoch(z(2, 0));
+        assert_eq!(history.plan(z(1, 5)), Plan::Diff { from: z(1, 5), to: z(1, 5) });
+        assert_eq!((history.plan(z(1, 4)), history.missing_from_memory(z(1, 4))), (Plan::Snap, Some(z(1, 5))));
+        // What was proposed in this epoch, and is not committed, is taken back to a transaction that the other has.
+        assert_eq!(history.plan(z(2, 1)), Plan::Trunc(z(1, 5)));
     }
 
     #[test]
