@@ -61,7 +61,11 @@ pub fn settle_epochs<D: Disk>(disk: &D, dirs: &Dirs, last_zxid: Zxid) -> Result<
         let path = EpochFile::Current.path(dirs);
         let temporary = path.with_extension("tmp");
         let updating = dirs.snapshots.join(UPDATING);
-        current = if let Some(epoch) = read_number(disk, temporary)? {
+        current = if read_epoch(disk, dirs, EpochFile::Accepted)?.is_some_and(|accepted| accepted >= of_data) {
+            // It stopped while it got in step with the leader of an epoch that it had accepted: it has the beginning of that
+            // leader's history, as a follower of its last transaction's epoch has. The leader's own epoch would claim more.
+            of_data
+        } else if let Ok(Some(epoch)) = read_number(disk, temporary) {
             epoch
         } else if disk.is_file(&updating) {
             of_data
@@ -147,9 +151,17 @@ mod tests {
     #[test]
     fn data_ahead_of_the_current_epoch_needs_a_reason() {
         let files = [("currentEpoch", "1"), ("acceptedEpoch", "2")];
-        assert!(settle(&files, Zxid::new(2, 1)).is_err());
-        assert_eq!(settle(&[files[0], files[1], ("currentEpoch.tmp", "2")], Zxid::new(2, 1)).unwrap(), (2, 2));
-        assert_eq!(settle(&[files[0], files[1], ("updatingEpoch", "")], Zxid::new(2, 1)).unwrap(), (2, 2));
+        assert!(settle(&files, Zxid::new(3, 1)).is_err());
+        assert!(settle(&[files[0], files[1], ("currentEpoch.tmp", "")], Zxid::new(3, 1)).is_err());
+        assert!(settle(&[files[0], files[1], ("currentEpoch.tmp", "3")], Zxid::new(3, 1)).is_err());
+        assert_eq!(settle(&[files[0], ("currentEpoch.tmp", "3")], Zxid::new(3, 1)).unwrap(), (3, 3));
+        assert_eq!(settle(&[files[0], ("updatingEpoch", "")], Zxid::new(3, 1)).unwrap(), (3, 3));
+    }
+
+    #[test]
+    fn who_stops_while_getting_in_step_has_the_epoch_of_its_data() {
+        let files = [("currentEpoch", "1"), ("acceptedEpoch", "4"), ("currentEpoch.tmp", "")];
+        assert_eq!(settle(&files, Zxid::new(2, 1)).unwrap(), (4, 2));
     }
 
     #[test]
