@@ -168,8 +168,13 @@ impl World {
                     p.outputs.extend(out);
                 }
                 Role::Learning(learner) if p.wires.contains_key(&link) => {
-                    if packet.kind == kind::LEADERINFO {
-                        p.told_epoch = packet.zxid.0 >> 32;
+                    match packet.kind {
+                        kind::LEADERINFO => p.told_epoch = packet.zxid.0 >> 32,
+                        kind::NEWLEADER => p.in_sync_stream = false,
+                        kind::COMMIT | kind::INFORM | kind::TRUNC | kind::SNAP if p.in_sync_stream => {
+                            p.told_history = packet.zxid;
+                        }
+                        _ => {}
                     }
                     let received = learner.receive(packet, now, &mut out);
                     p.outputs.extend(out);
@@ -273,7 +278,7 @@ impl World {
                         unreachable!("looked at above")
                     };
                     p.term += 1;
-                    p.told_epoch = 0;
+                    (p.told_epoch, p.told_history, p.in_sync_stream) = (0, Zxid::ZERO, true);
                     if state == PeerState::Leading {
                         let (now, mut out) = (self.clock(n), Vec::new());
                         let me = n as i64 + 1;
@@ -388,10 +393,13 @@ impl World {
         let node = &self.nodes[n];
         let zxid = Zxid(i64::from_be_bytes(packet[4..12].try_into().expect("a packet has 20 bytes at least")));
         let broken = match (what, &p.role) {
-            (kind::ACK, Role::Learning(learner)) if zxid.counter() == 0 => {
-                let last = learner.history().last();
-                (node.current != zxid.0 >> 32 || last.counter() != 0 && last > node.durable)
-                    .then(|| format!("D3: ACK of NEWLEADER {zxid} with epoch {} and {}", node.current, node.durable))
+            (kind::ACK, Role::Learning(_)) if zxid.counter() == 0 => {
+                // The same leaves once more at UPTODATE, when newer proposals may be on their way to the log.
+                let history = p.told_history;
+                (node.current != zxid.0 >> 32 || history.counter() != 0 && history > node.durable).then(|| {
+                    let (current, durable) = (node.current, node.durable);
+                    format!("D3: ACK of NEWLEADER {zxid} with epoch {current} and {durable} of {history} on disk")
+                })
             }
             (kind::ACK, _) => (zxid > node.durable).then(|| format!("D2: ACK of {zxid}, on disk is {}", node.durable)),
             (kind::ACKEPOCH, _) => {

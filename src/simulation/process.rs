@@ -177,6 +177,9 @@ pub struct Process {
     pub epoch: i64,
     /// The epoch that the leader has told.
     pub told_epoch: i64,
+    /// What the leader has told to be committed in front of NEWLEADER, and whether that has yet to come.
+    pub told_history: Zxid,
+    pub in_sync_stream: bool,
     pub term: u64,
     pub connections: BTreeMap<u64, Connection>,
     pub waiting: BTreeMap<i64, VecDeque<(i32, OpCode, u64)>>,
@@ -358,6 +361,8 @@ impl World {
             serving: false,
             epoch: 0,
             told_epoch: 0,
+            told_history: Zxid::ZERO,
+            in_sync_stream: false,
             term: 0,
             connections: BTreeMap::new(),
             waiting: BTreeMap::new(),
