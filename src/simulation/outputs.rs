@@ -116,6 +116,9 @@ impl World {
                     _ => {}
                 }
                 p.outputs.extend(out);
+                if p.copy.is_some() && now - p.copied_ms > self.plan.times.init_ms {
+                    self.stand_down(n, p, "the copy does not go on");
+                }
                 if p.serving && matches!(p.role, Role::Leading(_)) {
                     for session in p.engine.sessions.expire(now) {
                         self.expiries += 1;
@@ -335,7 +338,10 @@ impl World {
                 self.at(at, Event::Input(n, incarnation, Box::new(Input::Bring(link, peer))));
             }
             Output::Truncate(zxid) => self.truncate(n, p, zxid)?,
-            Output::Install(zxid) => p.copy = Some((zxid, Vec::new())),
+            Output::Install(zxid) => {
+                p.copy = Some((zxid, Vec::new()));
+                p.copied_ms = self.clock(n);
+            }
             Output::Serve { epoch } => self.serve(n, p, epoch),
             Output::Request { link, data, .. } => {
                 let mut reader = Reader::unlimited(&data);
@@ -500,23 +506,20 @@ impl World {
         if p.log.roll().is_err() {
             return Err(Death::Exit);
         }
+        // What was durable may be gone from here on, also if the cut is not finished.
+        let durable = self.nodes[n].durable;
+        self.nodes[n].durable = durable.min(zxid);
         match store::truncate(&disk, &dirs, zxid, ReadOptions::default()) {
-            Ok(_) => {
-                self.nodes[n].durable = self.nodes[n].durable.min(zxid);
-                Ok(())
-            }
+            Ok(_) => Ok(()),
             Err(_) if disk.is_dead() => Err(Death::Power),
             Err(StoreError::CannotTruncate { why, .. }) => {
+                self.nodes[n].durable = durable;
                 self.stuck += 1;
                 self.note(n, "cannot truncate", zxid.0, 0);
                 self.stand_down(n, p, &why);
                 Ok(())
             }
-            Err(_) => {
-                // Part of it may be cut already.
-                self.nodes[n].durable = self.nodes[n].durable.min(zxid);
-                Err(Death::Exit)
-            }
+            Err(_) => Err(Death::Exit),
         }
     }
 
@@ -534,6 +537,7 @@ impl World {
     fn receive_copy(&mut self, n: usize, p: &mut Process, bytes: &[u8], end: Option<CopyEnd>) -> Result<(), Death> {
         let Some((zxid, buffer)) = &mut p.copy else { return Ok(()) };
         buffer.extend_from_slice(bytes);
+        p.copied_ms = self.nodes[n].jump_ms + self.now;
         let Some(end) = end else { return Ok(()) };
         let zxid = *zxid;
         let mut replay = Replay::new(empty_tree());
@@ -667,7 +671,9 @@ impl World {
         let mut last = None;
         if !more {
             encoded.extend_from_slice(&STREAM_END);
-            last = Some(CopyEnd { fuzzy_until: p.tree.zxid(), history: self.nodes[n].ghost.clone() });
+            let history = self.nodes[n].ghost.clone();
+            let fuzzy_until = history.last().map_or(Zxid::ZERO, |(zxid, _)| *zxid);
+            last = Some(CopyEnd { fuzzy_until, history });
         }
         self.transmit(wire, n, Message::Copy { bytes: encoded.into(), last });
         if more {

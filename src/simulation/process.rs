@@ -173,6 +173,8 @@ pub struct Process {
     pub wires: BTreeMap<LinkId, u64>,
     pub streams: BTreeMap<LinkId, Stream>,
     pub copy: Option<(Zxid, Vec<u8>)>,
+    /// When a part of it last came.
+    pub copied_ms: i64,
     pub serving: bool,
     pub epoch: i64,
     /// The epoch that the leader has told.
@@ -358,6 +360,7 @@ impl World {
             wires: BTreeMap::new(),
             streams: BTreeMap::new(),
             copy: None,
+            copied_ms: 0,
             serving: false,
             epoch: 0,
             told_epoch: 0,
