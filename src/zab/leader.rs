@@ -351,8 +351,8 @@ impl Leader {
         let link = self.links.get_mut(&id).expect("the caller has it");
         (link.member, link.observer, link.step) = (member, observer, Step::Waiting);
         link.deadline_ms = now_ms + self.times.init_ms;
+        let accepted = packet.zxid.0 >> 32;
         if self.phase == Phase::Discovery {
-            let accepted = packet.zxid.0 >> 32;
             if !mutant::is(Mutant::EpochOfLeaderAlone) {
                 self.epoch = self.epoch.max(accepted + 1);
             }
@@ -360,6 +360,10 @@ impl Leader {
                 self.told.insert(member, accepted);
             }
             self.settle_epoch(now_ms, out);
+        } else if accepted > self.epoch && !observer && self.active.voters.contains(member) {
+            // It accepted a leader that came to nothing, and may not follow in this epoch. The original goes on without it
+            // for as long as the term lasts, and with a member less to lose.
+            self.end(format!("member {member} has accepted epoch {accepted}: one behind it is needed"), out);
         } else {
             self.tell_epoch(id, now_ms, out);
         }

@@ -134,6 +134,15 @@ fn a_server_that_accepted_the_epoch_before_or_lost_its_disk_does_not_decide() {
 }
 
 #[test]
+fn a_term_ends_for_a_voter_that_has_accepted_a_later_one() {
+    let mut led = Led::serving(history(&[z(1, 1)]), z(1, 1));
+    led.greets(8, 9, 3);
+    assert!(!led.take().iter().any(|output| matches!(output, Output::End(_))), "it does not vote");
+    led.greets(8, 1, 3);
+    assert!(matches!(led.take().last(), Some(Output::End(_))));
+}
+
+#[test]
 fn commits_need_this_disk_and_a_quorum_and_keep_their_order() {
     let mut led = Led::serving(history(&[z(1, 1)]), z(1, 1));
     led.propose(z(2, 1));
