@@ -157,14 +157,20 @@ impl Check {
         let decoded = TxnRecord::decode(record).expect("a leader encoded it");
         self.judge(&decoded);
         let session = decoded.header.client_id;
-        let fails = matches!(decoded.txn, Txn::Error { .. });
+        let fails = match &decoded.txn {
+            Txn::Error { .. } => true,
+            // One that fails is one in which everything fails.
+            Txn::Multi(parts) => parts.iter().all(|(_, part)| matches!(part, Txn::Error { .. })),
+            _ => false,
+        };
         if !fails
             && session != 0
             && decoded.header.op != OpCode::CREATE_SESSION.0
             && !self.tree.sessions().contains_key(&session)
             && decoded.header.op != OpCode::CLOSE_SESSION.0
         {
-            self.fail(format!("D13: {zxid} is a write of session {session:#x}, which is no more"));
+            let op = decoded.header.op;
+            self.fail(format!("D13: {zxid} is a write, {op}, of session {session:#x}, which is no more"));
         }
         let mut changes = Vec::new();
         self.tree.apply(&decoded.header, &decoded.txn, Some(&mut changes));

@@ -239,6 +239,9 @@ impl World {
 
     fn says(&mut self, c: usize, message: ToServer) {
         let Some((n, incarnation, connection)) = self.clients[c].connected else { return };
+        if self.verbose {
+            eprintln!("{:>6} client {c} to server {} by {connection}: {message:?}", self.now, n + 1);
+        }
         let at = (self.now + self.range(1, 4)).max(self.clients[c].last_at);
         self.clients[c].last_at = at;
         self.at(at, Event::ToServer { node: n, incarnation, connection, client: c, message: Box::new(message) });
@@ -260,6 +263,9 @@ impl World {
         let client = &mut self.clients[c];
         if client.connected.is_none_or(|(_, _, of)| of != connection) {
             return;
+        }
+        if self.verbose {
+            eprintln!("{:>6} client {c} hears by {connection}: {message:?}", self.now);
         }
         match message {
             ToClient::Closed => {

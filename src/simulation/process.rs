@@ -644,10 +644,17 @@ impl World {
                 crate::proto::txn::Txn::Error { err } => err,
                 _ => 0,
             };
-            if write.op == OpCode::CLOSE_SESSION && error == 0 {
-                p.engine.sessions.remove(write.session);
+            let ended = match write.op == OpCode::CLOSE_SESSION && error == 0 {
+                true => p.engine.sessions.remove(write.session).map(|connection| connection.number),
+                false => None,
+            };
+            let asked_by = self.answer(n, p, &write, Some(error));
+            // The session may have moved to another connection, or have expired while connected.
+            if let Some(connection) = ended.filter(|ended| Some(*ended) != asked_by)
+                && let Some(of) = p.connections.remove(&connection)
+            {
+                self.to_client(of.client, connection, of.last_at, super::clients::ToClient::Closed);
             }
-            self.answer(n, p, &write, Some(error));
         }
     }
 }

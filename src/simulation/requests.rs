@@ -191,8 +191,8 @@ impl World {
         }
     }
 
-    /// A transaction was applied, or a sync has had its turn: its client is told.
-    pub fn answer(&mut self, _n: usize, p: &mut Process, write: &Write, error: Option<i32>) {
+    /// A transaction was applied, or a sync has had its turn: its client is told. Returns the connection that asked for it.
+    pub fn answer(&mut self, _n: usize, p: &mut Process, write: &Write, error: Option<i32>) -> Option<u64> {
         let mut connection = write.connection;
         if error.is_some()
             && connection.is_none()
@@ -208,16 +208,18 @@ impl World {
                 p.waiting.remove(&write.session);
             }
         }
-        let Some(connection) = connection else { return };
+        let asked_by = connection?;
         if write.op == OpCode::CREATE_SESSION && error == Some(0) {
-            return self.opened(p, connection, write.session, true);
+            self.opened(p, asked_by, write.session, true);
+            return connection;
         }
         let zxid = if write.sync { p.tree.zxid() } else { write.zxid };
         self.reply(
             p,
-            connection,
+            asked_by,
             ToClient::Done { xid: write.xid, zxid, error: error.unwrap_or(0), sync: write.sync.then_some(p.epoch) },
         );
+        connection
     }
 
     /// As learner: the oldest sync is answered, in its turn behind what is committed.
