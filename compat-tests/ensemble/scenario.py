@@ -33,9 +33,11 @@ def free_ports(count):
 
 
 class Ensemble:
-    def __init__(self, kinds):
+    def __init__(self, kinds, hosts=("127.0.0.1",)):
         self.kinds, self.folder = dict(kinds), tempfile.mkdtemp(prefix="ensemble-")
         self.processes = {}
+        # The original reads this key in zoo.cfg too late.
+        self.environment = {"SERVER_JVMFLAGS": "-Dzookeeper.multiAddress.enabled=true"} if len(hosts) > 1 else {}
         ports = free_ports(3 * len(self.kinds))
         self.ports = {id: ports[3 * at:3 * at + 3] for at, id in enumerate(self.kinds)}
         for id in self.kinds:
@@ -45,7 +47,10 @@ class Ensemble:
                 file.write(f"{id}\n")
             lines = [f"dataDir={home}/data", "tickTime=500", "initLimit=20", "syncLimit=6", "admin.enableServer=false",
                      f"clientPort={self.client(id)}", "4lw.commands.whitelist=*", "preAllocSize=64"]
-            lines += [f"server.{n}=127.0.0.1:{p[1]}:{p[2]}:participant" for n, p in self.ports.items()]
+            lines += [f"server.{n}=" + "|".join(f"{host}:{p[1]}:{p[2]}" for host in hosts) + ":participant"
+                      for n, p in self.ports.items()]
+            if len(hosts) > 1:
+                lines.append("multiAddress.enabled=true")
             with open(f"{home}/zoo.cfg", "w") as file:
                 file.write("\n".join(lines) + "\n")
 
@@ -57,7 +62,8 @@ class Ensemble:
             home = f"{self.folder}/{id}"
             log = open(f"{home}/log", "a")
             command = shlex.split(COMMANDS[self.kinds[id]]) + [f"{home}/zoo.cfg"]
-            self.processes[id] = subprocess.Popen(command, stdout=log, stderr=log, cwd=home)
+            self.processes[id] = subprocess.Popen(command, stdout=log, stderr=log, cwd=home,
+                                                  env={**os.environ, **self.environment})
 
     def kill(self, id, how=signal.SIGKILL):
         process = self.processes.pop(id)
@@ -360,6 +366,27 @@ def rolling_migration(kinds):
         ensemble.end()
 
 
+def several_addresses(kinds):
+    """Each member has two addresses. Everybody dies once, so that all connections are made again."""
+    ensemble = Ensemble(kinds, hosts=("127.0.0.1", "127.0.0.2"))
+    try:
+        ensemble.start()
+        leader = ensemble.leader()
+        load = Load(ensemble, "load")
+        load.start()
+        for id in kinds:
+            time.sleep(1)
+            ensemble.kill(id)
+            ensemble.start(id)
+            leader = ensemble.leader()
+        nodes = check_everything(ensemble, load.finish())
+        line = [line for line in Client(ensemble.client(leader)).get("/zookeeper/config").decode().splitlines() if "|" in line]
+        assert len(line) == len(kinds), line
+        return f"{len(load.acknowledged)} acknowledged, {nodes} nodes"
+    finally:
+        ensemble.end()
+
+
 OX3 = {1: "ox", 2: "ox", 3: "ox"}
 JAVA_LEADS = {1: "ox", 2: "ox", 3: "java"}
 OX_LEADS = {1: "java", 2: "java", 3: "ox"}
@@ -382,6 +409,9 @@ SCENARIOS = [
     ("mixed-empty-java-member", empty_member_joins, OX_LEADS),
     ("mixed-was-away", member_was_away, JAVA_LEADS),
     ("mixed-java-was-away", member_was_away, OX_LEADS),
+    ("ox-addresses", several_addresses, OX3),
+    ("mixed-addresses", several_addresses, OX_LEADS),
+    ("java-addresses", several_addresses, JAVA_LEADS),
     ("rolling-migration", rolling_migration, JAVA3),
 ]
 

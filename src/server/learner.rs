@@ -11,7 +11,8 @@ use crate::proto::Zxid;
 use crate::store::{self, Epochs, ReadOptions, RealDisk};
 use crate::zab::{LEADER, ServerId, Violation};
 use std::io;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 /// How often the leader is dialled, and the pause between.
@@ -72,15 +73,39 @@ fn connect(setup: &Setup, leader: ServerId) -> Result<TcpStream, Ended> {
         if tried > 0 {
             std::thread::sleep(PAUSE);
         }
-        for address in setup.resolve(leader) {
-            let left = deadline.saturating_duration_since(Instant::now()).max(PAUSE);
-            match TcpStream::connect_timeout(&address, left) {
-                Ok(socket) => return Ok(socket),
-                Err(refused) => error = refused,
-            }
+        let left = deadline.saturating_duration_since(Instant::now()).max(PAUSE);
+        match dial(setup.resolve(leader), left) {
+            Ok(socket) => return Ok(socket),
+            Err(refused) => error = refused,
         }
     }
     violation(format!("the leader cannot be reached: {error}"))
+}
+
+/// Connects to the first of these addresses that answers; a path that is dead must not keep the others waiting
+/// (`Learner.connectToLeader`).
+fn dial(addresses: Vec<SocketAddr>, patience: Duration) -> io::Result<TcpStream> {
+    if let [address] = addresses[..] {
+        return TcpStream::connect_timeout(&address, patience);
+    }
+    let (to, from) = mpsc::channel();
+    for address in addresses {
+        let to = to.clone();
+        thread("dial-leader".into(), move || {
+            // Nobody takes it when another was quicker: it is closed.
+            let _ = to.send(TcpStream::connect_timeout(&address, patience));
+        })
+        .map_err(io::Error::other)?;
+    }
+    drop(to);
+    let mut error = io::Error::other("its address is not known");
+    for answer in from {
+        match answer {
+            Ok(socket) => return Ok(socket),
+            Err(refused) => error = refused,
+        }
+    }
+    Err(error)
 }
 
 fn term(setup: &Setup, leader: ServerId, epochs: Epochs) -> Result<Never, Ended> {

@@ -42,11 +42,7 @@ pub trait Electing: Send {
 
 /// Refuses what a member cannot do yet, rather than do it wrongly.
 pub fn supported(config: &Config) -> Result<(), ServerError> {
-    let cannot = [
-        (config.multi_address_enabled, "multiAddress.enabled"),
-        (config.ssl_quorum, "sslQuorum"),
-        (config.quorum_auth_enable_sasl, "quorum.auth.enableSasl"),
-    ];
+    let cannot = [(config.ssl_quorum, "sslQuorum"), (config.quorum_auth_enable_sasl, "quorum.auth.enableSasl")];
     match cannot.iter().find(|(asked, _)| *asked) {
         None => Ok(()),
         Some((_, what)) => Err(ServerError::Unsupported(format!(
