@@ -8,10 +8,11 @@ use super::{ServerError, thread};
 use crate::engine::Replay;
 use crate::metrics;
 use crate::proto::Zxid;
-use crate::store::{self, Epochs, ReadOptions, RealDisk};
+use crate::store::{self, Epochs, ReadOptions, RealDisk, StoreError};
 use crate::zab::{LEADER, ServerId, Violation};
 use std::io;
 use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -118,7 +119,8 @@ fn term(setup: &Setup, leader: ServerId, epochs: Epochs) -> Result<Never, Ended>
     let (link, outgoing) = Link::new(LEADER, socket, setup.queued.clone())?;
     thread("to-leader".into(), move || outgoing.run(|_, _, _| Err(io::Error::other("nobody learns from a learner"))))?;
     let (observes, version) = (setup.known.observes(), setup.known.version());
-    setup.pipeline.begin_learning(leader, link.clone(), observes, version, epochs, setup.times());
+    let wants_copy = setup.wants_copy.swap(false, Ordering::Relaxed);
+    setup.pipeline.begin_learning(leader, link.clone(), observes, version, wants_copy, epochs, setup.times());
     let ended = converse(setup, &mut reader);
     let closing = Instant::now();
     link.close();
@@ -146,22 +148,20 @@ fn converse(setup: &Setup, reader: &mut PacketReader) -> Result<Never, Ended> {
     }
 }
 
-/// Cuts the files behind `zxid`.
-fn cut(setup: &Setup, zxid: Zxid) -> Result<(), Ended> {
+/// Takes back what never became history, and reads the files anew. When that cannot be, nothing has changed, and the leader
+/// is asked for everything.
+fn truncate(setup: &Setup, zxid: Zxid) -> Result<(), Ended> {
+    tracing::warn!(%zxid, "getting in step: what comes after is taken back");
     setup.snapshotter.wait();
     let options = ReadOptions { body_max: setup.packet_max, accept_damage: false };
     match store::truncate(&RealDisk, &setup.dirs, zxid, options) {
-        Ok(_) => Ok(()),
-        Err(error) => violation(format!(
-            "{error}; empty the data folder of this member (keep myid) and it copies everything from the leader"
-        )),
+        Ok(_) => {}
+        Err(error @ StoreError::CannotTruncate { .. }) => {
+            setup.wants_copy.store(true, Ordering::Relaxed);
+            return violation(format!("{error}; the leader is asked for a copy of everything"));
+        }
+        Err(error) => return Err(error.into()),
     }
-}
-
-/// Takes back what never became history, and reads the files anew.
-fn truncate(setup: &Setup, zxid: Zxid) -> Result<(), Ended> {
-    tracing::warn!(%zxid, "getting in step: what comes after is taken back");
-    cut(setup, zxid)?;
     let tree = (setup.reload)()?;
     let found = tree.zxid();
     if found != zxid {
@@ -181,10 +181,6 @@ fn install(setup: &Setup, reader: &mut PacketReader, zxid: Zxid) -> Result<(), E
     reader.put_back(&ahead);
     reader.socket().set_read_timeout(Some(setup.look))?;
     setup.snapshotter.wait();
-    // A later start would read the newer files of another history: what the leader's does not have was never committed.
-    if setup.pipeline.last() > zxid {
-        cut(setup, zxid)?;
-    }
     let mut tree = replay.tree;
     for path in tree.restore_done() {
         tracing::warn!(path, "the access list of this node has not come yet");
@@ -195,6 +191,7 @@ fn install(setup: &Setup, reader: &mut PacketReader, zxid: Zxid) -> Result<(), E
     }
     setup.pipeline.replace_tree(tree);
     setup.snapshotter.take()?;
+    // What the leader's history does not have was never committed.
     store::supersede(&RealDisk, &setup.dirs, zxid)?;
     Ok(())
 }

@@ -594,12 +594,14 @@ impl Pipeline {
     }
 
     /// A term as learner begins, over a link to the leader.
+    #[allow(clippy::too_many_arguments)]
     pub fn begin_learning(
         &self,
         id: ServerId,
         leader: Link,
         observer: bool,
         version: i64,
+        wants_copy: bool,
         epochs: Epochs,
         times: Times,
     ) {
@@ -610,7 +612,11 @@ impl Pipeline {
             state.learning_since_us = Some(self.clock.now_us());
         }
         self.begin_term(|me, history, now_ms, out| {
-            Machine::Learning(Learner::new(me, observer, version, history, epochs, times, now_ms, out).into())
+            let mut learner = Learner::new(me, observer, version, history, epochs, times, now_ms, out);
+            if wants_copy {
+                learner.want_copy();
+            }
+            Machine::Learning(learner.into())
         });
     }
 
@@ -700,11 +706,6 @@ impl Pipeline {
             Plan::Trunc(_) => {}
         }
         Some(plan)
-    }
-
-    /// The last transaction handed to the log.
-    pub fn last(&self) -> Zxid {
-        self.lock().member.machine.history().last()
     }
 
     /// As learner: a packet of the leader. What it asks for is done before the next one.

@@ -17,7 +17,7 @@ use crate::tree::Tree;
 use crate::zab::{ServerId, Times};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Least time without a leader before clients may read (`QuorumPeer.run`).
@@ -89,6 +89,8 @@ pub struct Setup {
     pub read_only_after: Option<Duration>,
     /// Numbers of links.
     pub links: AtomicU64,
+    /// What the last leader wanted to be taken back could not be: it is asked for a copy.
+    pub wants_copy: AtomicBool,
 }
 
 impl Setup {
@@ -126,6 +128,7 @@ impl Setup {
             empty,
             read_only_after: config.read_only_mode.then(|| tick.max(READ_ONLY_PATIENCE)),
             links: AtomicU64::new(1),
+            wants_copy: AtomicBool::new(false),
         }
     }
 

@@ -9,22 +9,22 @@ use super::error::StoreError;
 use crate::mutant::{self, Mutant};
 use crate::proto::Zxid;
 
-/// Removes every log and every other snapshot up to `zxid`, whose own snapshot is whole and durable. The log is closed. A
-/// power cut on the way leaves that snapshot and some of the rest.
+/// Removes every log and every snapshot but that of `zxid`, which is whole and durable. The log is closed. A power cut on the
+/// way leaves either that snapshot or what stood here before, in each case with the first of what came behind it.
 pub fn supersede<D: Disk>(disk: &D, dirs: &Dirs, zxid: Zxid) -> Result<(), StoreError> {
     if mutant::is(Mutant::LogsBeforeCopyStay) {
         return Ok(());
     }
-    for log in dirs.list_logs(disk)?.into_iter().filter(|log| log.zxid <= zxid) {
+    // The newest first, each for good before the next: what is left never has a hole.
+    for log in dirs.list_logs(disk)?.into_iter().rev() {
         let path = dirs.logs.join(&log.name);
         disk.remove(&path).map_err(StoreError::io(&path, "remove the log"))?;
+        disk.sync_dir(&dirs.logs).map_err(StoreError::io(&dirs.logs, "sync the folder"))?;
     }
-    for snapshot in dirs.list_snapshots(disk)?.into_iter().filter(|snapshot| snapshot.zxid < zxid) {
+    for snapshot in dirs.list_snapshots(disk)?.into_iter().filter(|snapshot| snapshot.zxid != zxid) {
         let path = dirs.snapshots.join(&snapshot.name);
         disk.remove(&path).map_err(StoreError::io(&path, "remove the snapshot"))?;
-    }
-    for dir in [&dirs.logs, &dirs.snapshots] {
-        disk.sync_dir(dir).map_err(StoreError::io(dir, "sync the folder"))?;
+        disk.sync_dir(&dirs.snapshots).map_err(StoreError::io(&dirs.snapshots, "sync the folder"))?;
     }
     Ok(())
 }
@@ -69,6 +69,25 @@ mod tests {
                 assert!(dirs.list_logs(&disk).expect("it is there").is_empty(), "seed {seed}");
                 assert_eq!(dirs.list_snapshots(&disk).expect("it is there").len(), 1, "seed {seed}");
             }
+        }
+    }
+    #[test]
+    fn what_was_longer_than_a_copy_goes_too_and_whoever_is_stopped_has_one_of_both() {
+        for seed in 0..400 {
+            let (disk, dirs) = (SimDisk::new(seed), Dirs::new(Path::new("/data"), None));
+            dirs.open(&disk, true).expect("an empty disk");
+            let copied = Zxid::new(4, 1);
+            snapshot(&disk, &dirs, Zxid::ZERO);
+            log(&disk, &dirs, &[Zxid::new(4, 1), Zxid::new(4, 2)]);
+            snapshot(&disk, &dirs, Zxid::new(4, 3));
+            log(&disk, &dirs, &[Zxid::new(4, 3), Zxid::new(4, 4)]);
+            snapshot(&disk, &dirs, copied);
+            disk.burn_fuse(seed % 12);
+            let done = supersede(&disk, &dirs, copied).is_ok();
+            disk.power_cut();
+            let mut found = Collect::default();
+            let recovered = recover(&disk, &dirs, &RecoverOptions::default(), &mut found).expect("one of both");
+            assert!(recovered.last_zxid == copied || !done && recovered.last_zxid > copied, "seed {seed}");
         }
     }
 }

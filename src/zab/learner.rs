@@ -58,6 +58,8 @@ pub struct Learner {
     config: Option<Bytes>,
     /// Reconfigurations that are committed and not applied, with who leads on.
     activations: VecDeque<(Zxid, ServerId)>,
+    /// In this epoch the leader is asked for a copy of everything.
+    copy_in: Option<i64>,
     deadline_ms: i64,
 }
 
@@ -95,10 +97,18 @@ impl Learner {
             serves_from: None,
             config: None,
             activations: VecDeque::new(),
+            copy_in: None,
             deadline_ms: now_ms + times.init_ms,
         };
         learner.send(&Packet::with(what, Zxid(epochs.accepted << 32), info), out);
         learner
+    }
+
+    /// What the leader of the epoch accepted last wanted to be taken back cannot be: should it lead still, it is told that
+    /// there is nothing here, as by a server that lost its disk, and sends everything. Of a later leader's choice this
+    /// server's history is a part, and it says what it has.
+    pub fn want_copy(&mut self) {
+        self.copy_in = Some(self.epochs.accepted);
     }
 
     /// The history, once the role is over.
@@ -157,6 +167,7 @@ impl Learner {
         }
         self.epoch = packet.zxid.0 >> 32;
         let late = mutant::is(Mutant::AcceptedEpochLate);
+        self.copy_in.take_if(|epoch| *epoch != self.epoch);
         let current = match self.epoch.cmp(&self.epochs.accepted) {
             std::cmp::Ordering::Less => {
                 let accepted = self.epochs.accepted;
@@ -171,7 +182,8 @@ impl Learner {
                 self.epochs.current as i32
             }
         };
-        self.send(&Packet::with(kind::ACKEPOCH, self.history.last(), current.to_bytes()), out);
+        let last = if self.copy_in.is_some() { Zxid(-1) } else { self.history.last() };
+        self.send(&Packet::with(kind::ACKEPOCH, last, current.to_bytes()), out);
         if late {
             out.push(Output::WriteEpoch(EpochFile::Accepted, self.epoch));
         }
@@ -181,6 +193,9 @@ impl Learner {
 
     fn head(&mut self, packet: &Packet, out: &mut Vec<Output>) -> Result<(), Violation> {
         match packet.kind {
+            kind::DIFF | kind::TRUNC if self.copy_in.is_some() => {
+                return Err(Violation::new("the leader sends a part of what it was asked for as a whole"));
+            }
             kind::DIFF => self.phase = Phase::Synchronization,
             kind::TRUNC => {
                 self.phase = Phase::Files;

@@ -189,6 +189,19 @@ fn an_observer_logs_what_it_is_told_and_acknowledges_nothing() {
 }
 
 #[test]
+fn who_cannot_take_back_asks_the_same_leader_for_everything_and_a_later_one_for_what_it_lacks() {
+    for (epoch, last) in [(1, Zxid(-1)), (2, z(1, 1))] {
+        let mut follower = Follower::new(false);
+        follower.learner.want_copy();
+        follower.take();
+        follower.receive(kind::LEADERINFO, z(epoch, 0), None).unwrap();
+        let told = follower.take();
+        assert_eq!(told.last(), Some(&format!("send {} {last}", kind::ACKEPOCH)));
+        assert_eq!(follower.receive(kind::DIFF, z(1, 1), None).is_err(), epoch == 1);
+    }
+}
+
+#[test]
 fn a_silent_leader_is_left() {
     let mut follower = Follower::serving();
     follower.learner.tick(499, &mut follower.out);
