@@ -143,8 +143,11 @@ impl World {
                 };
                 p.wires.insert(LEADER, wire);
                 let (observer, version) = (self.nodes[n].observer, p.membership.version);
-                let learner =
+                let mut learner =
                     Learner::new(n as i64 + 1, observer, version, history, p.epochs, self.plan.times, now, &mut out);
+                if std::mem::take(&mut p.wants_copy) {
+                    learner.want_copy();
+                }
                 p.role = Role::Learning(Box::new(learner));
                 p.outputs.extend(out);
             }
@@ -483,6 +486,7 @@ impl World {
         let node = &mut self.nodes[n];
         node.ghost.retain(|(zxid, _)| *zxid <= loaded.base);
         node.ghost.extend(loaded.records);
+        node.fuzzy_until = node.fuzzy_until.min(zxid);
         if !mutant::is(Mutant::UncommittedTreeKept) {
             p.tree = loaded.tree;
         }
@@ -515,6 +519,7 @@ impl World {
             Err(StoreError::CannotTruncate { why, .. }) => {
                 self.nodes[n].durable = durable;
                 self.stuck += 1;
+                p.wants_copy = true;
                 self.note(n, "cannot truncate", zxid.0, 0);
                 self.stand_down(n, p, &why);
                 Ok(())
@@ -552,10 +557,6 @@ impl World {
         if p.log.roll().is_err() {
             return Err(Death::Exit);
         }
-        let Role::Learning(learner) = &p.role else { return Ok(()) };
-        if learner.history().last() > zxid {
-            self.cut_files(n, p, zxid)?;
-        }
         if !matches!(p.role, Role::Learning(_)) {
             return Ok(());
         }
@@ -571,6 +572,7 @@ impl World {
         if write_snapshot(&disk, &dirs, &p.tree).is_err() {
             return Err(if disk.is_dead() { Death::Power } else { Death::Exit });
         }
+        self.nodes[n].durable = self.nodes[n].durable.min(zxid);
         if store::supersede(&disk, &dirs, zxid).is_err() {
             return Err(if disk.is_dead() { Death::Power } else { Death::Exit });
         }

@@ -190,6 +190,7 @@ pub struct Process {
     pub touched_ms: i64,
     pub job: Option<Job>,
     pub wants_roll: bool,
+    pub wants_copy: bool,
 }
 
 pub const SESSION_TICK_MS: i64 = 200;
@@ -374,6 +375,7 @@ impl World {
             touched_ms: 0,
             job: None,
             wants_roll: false,
+            wants_copy: false,
         });
         process.inbox.push_back(Input::Tick);
         let incarnation = self.nodes[n].incarnation;
