@@ -140,10 +140,14 @@ fn decode<'a>(reader: &mut Reader<'a>) -> Result<Vec<Part<'a>>, Unfit> {
             OpCode::GET_DATA | OpCode::GET_CHILDREN => Part::Read(Decode::decode(reader)?),
             op => return Err(DecodeError::Type(op.0).into()),
         };
+        // Reads do not mix with writes; what comes behind is not looked at any more (`setOrCheckOpKind`).
+        let reads = |part: &Part<'_>| matches!(part, Part::Read(_));
+        if parts.first().is_some_and(|first| reads(first) != reads(&part)) {
+            return Err(Unfit::Malformed);
+        }
         parts.push(part);
     }
-    let reads = parts.iter().filter(|part| matches!(part, Part::Read(_))).count();
-    if reads != 0 && reads != parts.len() { Err(Unfit::Malformed) } else { Ok(parts) }
+    Ok(parts)
 }
 
 /// Inside a multi the flags choose the kind: a container flag makes a container of any create.
