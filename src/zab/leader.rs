@@ -637,7 +637,10 @@ impl Leader {
         if self.phase != Phase::Broadcast || self.ended || self.retired.is_some() {
             return;
         }
-        for (zxid, _) in self.history.pending() {
+        // Only with this disk: what the others have is no decision yet while one of them may come again, be told to take it
+        // back, and have it no more when this disk has it at last.
+        let logged = if mutant::is(Mutant::AppliedBeforeLogged) { Zxid(i64::MAX) } else { self.history.logged() };
+        for (zxid, _) in self.history.pending().iter().take_while(|(zxid, _)| *zxid <= logged) {
             if *zxid <= self.committed {
                 continue;
             }

@@ -134,6 +134,26 @@ fn a_server_that_accepted_the_epoch_before_or_lost_its_disk_does_not_decide() {
 }
 
 #[test]
+fn what_others_had_while_this_disk_lagged_behind_counts_only_as_long_as_they_have_it() {
+    let mut led = Led::serving(history(&[z(1, 1)]), z(1, 1));
+    led.greets(8, 1, 1);
+    led.accepts(8, 1, z(1, 1));
+    assert!(led.leader.join(8, z(1, 1), &mut led.out).is_some());
+    led.ack(8, z(2, 0));
+    led.propose(z(2, 1));
+    led.ack(7, z(2, 1));
+    led.ack(8, z(2, 1));
+    for (link, member) in [(9, 2), (10, 1)] {
+        led.greets(link, member, 2);
+        led.accepts(link, -1, z(2, 1));
+        assert_eq!(led.leader.join(link, z(2, 1), &mut led.out), Some(Plan::Trunc(z(1, 1))));
+    }
+    led.take();
+    led.leader.logged(z(2, 1), &mut led.out);
+    assert_eq!(led.take(), [], "both were told to take it back");
+}
+
+#[test]
 fn a_term_ends_for_a_voter_that_has_accepted_a_later_one() {
     let mut led = Led::serving(history(&[z(1, 1)]), z(1, 1));
     led.greets(8, 9, 3);
