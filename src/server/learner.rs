@@ -158,6 +158,8 @@ fn truncate(setup: &Setup, zxid: Zxid) -> Result<(), Ended> {
         Ok(_) => {}
         Err(error @ StoreError::CannotTruncate { .. }) => {
             setup.wants_copy.store(true, Ordering::Relaxed);
+            // An election would take it to others who hope to lead, each with an epoch that it has to tell the truth in.
+            setup.pipeline.learn_again();
             return violation(format!("{error}; the leader is asked for a copy of everything"));
         }
         Err(error) => return Err(error.into()),

@@ -412,6 +412,12 @@ impl Pipeline {
         Some(known.proposed())
     }
 
+    /// As learner: the next term has the same leader, without an election.
+    pub fn learn_again(&self) {
+        let mut state = self.lock();
+        state.member.successor = Some(state.member.leader);
+    }
+
     /// Who leads in the term that begins, if that is known without an election.
     pub fn take_successor(&self) -> Option<ServerId> {
         self.lock().member.successor.take()

@@ -199,7 +199,7 @@ fn term(setup: &Arc<Setup>, electing: &mut dyn Electing) -> Result<(), ServerErr
     setup.pipeline.count_event(|readings| readings.add(metrics::LOOKING_COUNT, 1));
     let looking = Instant::now();
     let decision = match setup.pipeline.take_successor() {
-        // A reconfiguration has said who leads on.
+        // A reconfiguration has said who leads on, or there is unfinished business with the leader.
         Some(leader) => {
             let decision = if leader == setup.me { Decision::Lead } else { Decision::Follow(leader) };
             electing.appoint(leader);
