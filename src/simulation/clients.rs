@@ -185,7 +185,7 @@ impl World {
         let idle = self.clients[c].asked.is_empty();
         let wish = match roll {
             0..25 if idle => return self.ask_for(c, What::Read, |xid| ToServer::Read { xid, path: path.clone() }),
-            25..32 if idle => return self.ask_for(c, What::Sync, |xid| ToServer::Sync { xid }),
+            25..32 => return self.ask_for(c, What::Sync, |xid| ToServer::Sync { xid }),
             0..50 => Wish::Set { path, data, version: if roll % 3 == 0 { roll as i32 % 4 } else { -1 } },
             50..66 => Wish::Create { path, data, ephemeral: false },
             66..76 => Wish::Delete { path, version: -1 },

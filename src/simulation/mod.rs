@@ -5,6 +5,7 @@
 
 mod check;
 mod clients;
+mod faults;
 mod model;
 mod network;
 mod outputs;

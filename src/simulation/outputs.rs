@@ -151,6 +151,14 @@ impl World {
                 p.role = Role::Learning(Box::new(learner));
                 p.outputs.extend(out);
             }
+            Input::Chance(leader) => {
+                if matches!(p.role, Role::Looking(_)) && !self.is_calm() {
+                    self.count(Fault::FalseElection);
+                    self.note(n, "decided by chance", leader as i64 + 1, 0);
+                    p.election.hand_over(leader as i64 + 1);
+                    self.decided(n, p, leader == n, leader);
+                }
+            }
             Input::Refused => {
                 if let Role::Dialing { leader, tries, .. } = &mut p.role {
                     *tries += 1;
@@ -277,30 +285,32 @@ impl World {
                 quorum::Output::Newer(..) | quorum::Output::Differs(..) | quorum::Output::Deserted(_) => {}
                 quorum::Output::Decided(state, vote) => {
                     self.note(n, "decided", vote.leader, vote.zxid.0);
-                    let Role::Looking(_) = p.role else { continue };
-                    let Role::Looking(history) =
-                        std::mem::replace(&mut p.role, Role::Looking(History::new(Zxid::ZERO, 0)))
-                    else {
-                        unreachable!("looked at above")
-                    };
-                    p.term += 1;
-                    (p.told_epoch, p.told_history, p.in_sync_stream) = (0, Zxid::ZERO, true);
-                    if state == PeerState::Leading {
-                        let (now, mut out) = (self.clock(n), Vec::new());
-                        let me = n as i64 + 1;
-                        let (active, times) = (p.membership.clone(), self.plan.times);
-                        let leader = Leader::new(me, active, Pending::Nothing, history, p.epochs, times, now, &mut out);
-                        p.role = Role::Leading(Box::new(leader));
-                        p.outputs.extend(out);
-                    } else {
-                        let leader = vote.leader as usize - 1;
-                        p.role = Role::Dialing { history, leader, tries: 0 };
-                        let incarnation = self.nodes[n].incarnation;
-                        let at = self.now + self.range(1, 5);
-                        self.at(at, Event::Dial { from: n, incarnation, to: leader });
-                    }
+                    self.decided(n, p, state == PeerState::Leading, vote.leader as usize - 1);
                 }
             }
+        }
+    }
+
+    /// The election is over, or chance says so.
+    pub fn decided(&mut self, n: usize, p: &mut Process, leads: bool, leader: usize) {
+        let Role::Looking(_) = p.role else { return };
+        let Role::Looking(history) = std::mem::replace(&mut p.role, Role::Looking(History::new(Zxid::ZERO, 0))) else {
+            unreachable!("looked at above")
+        };
+        p.term += 1;
+        p.leader = leader;
+        (p.told_epoch, p.told_history, p.in_sync_stream) = (0, Zxid::ZERO, true);
+        if leads {
+            let (now, mut out) = (self.clock(n), Vec::new());
+            let (active, times) = (p.membership.clone(), self.plan.times);
+            let leader = Leader::new(n as i64 + 1, active, Pending::Nothing, history, p.epochs, times, now, &mut out);
+            p.role = Role::Leading(Box::new(leader));
+            p.outputs.extend(out);
+        } else {
+            p.role = Role::Dialing { history, leader, tries: 0 };
+            let incarnation = self.nodes[n].incarnation;
+            let at = self.now + self.range(1, 5);
+            self.at(at, Event::Dial { from: n, incarnation, to: leader });
         }
     }
 
@@ -519,7 +529,7 @@ impl World {
             Err(StoreError::CannotTruncate { why, .. }) => {
                 self.nodes[n].durable = durable;
                 self.stuck += 1;
-                p.wants_copy = true;
+                (p.wants_copy, p.learn_again) = (true, Some(p.leader));
                 self.note(n, "cannot truncate", zxid.0, 0);
                 self.stand_down(n, p, &why);
                 Ok(())
@@ -577,7 +587,7 @@ impl World {
             return Err(if disk.is_dead() { Death::Power } else { Death::Exit });
         }
         let (_, end) = self.nodes[n].installing.take().expect("just set");
-        self.nodes[n].fuzzy_until = self.nodes[n].fuzzy_until.max(end.fuzzy_until);
+        self.nodes[n].fuzzy_until = end.fuzzy_until;
         self.nodes[n].ghost = end.history;
         self.replaced(n, p, zxid);
         Ok(())

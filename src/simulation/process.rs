@@ -134,6 +134,8 @@ pub struct Job {
 pub enum Input {
     Tick,
     Notification(usize, Notification),
+    /// Chance elects this server, whatever the votes say.
+    Chance(usize),
     Connected(u64),
     Refused,
     Opened(LinkId),
@@ -146,7 +148,11 @@ pub enum Input {
     LogDone(Zxid),
     Snapshot,
     SnapshotStep,
-    Client { connection: u64, client: usize, message: super::clients::ToServer },
+    Client {
+        connection: u64,
+        client: usize,
+        message: super::clients::ToServer,
+    },
 }
 
 pub struct Connection {
@@ -191,6 +197,9 @@ pub struct Process {
     pub job: Option<Job>,
     pub wants_roll: bool,
     pub wants_copy: bool,
+    /// Whom it learns from, and whether it does so in the next term, too.
+    pub leader: usize,
+    pub learn_again: Option<usize>,
 }
 
 pub const SESSION_TICK_MS: i64 = 200;
@@ -376,6 +385,8 @@ impl World {
             job: None,
             wants_roll: false,
             wants_copy: false,
+            leader: n,
+            learn_again: None,
         });
         process.inbox.push_back(Input::Tick);
         let incarnation = self.nodes[n].incarnation;
@@ -409,7 +420,7 @@ impl World {
         if let Some((zxid, end)) = node.installing.take()
             && zxid == loaded.base
         {
-            node.fuzzy_until = node.fuzzy_until.max(end.fuzzy_until);
+            node.fuzzy_until = end.fuzzy_until;
             node.ghost = end.history;
             node.interrupted = true;
         }
@@ -517,10 +528,26 @@ impl World {
         };
         p.role = Role::Looking(history);
         self.note(n, "looks", last.0, p.epochs.current);
+        if let Some(leader) = p.learn_again.take() {
+            p.election.hand_over(leader as i64 + 1);
+            self.decided(n, p, false, leader);
+            return Ok(());
+        }
         let vote = if mutant::is(Mutant::VoteOfCommitted) { committed } else { last };
         let (now, mut out) = (self.clock(n), Vec::new());
         p.election.look(vote, p.epochs.current, now, &mut out);
+        if p.election.vote().zxid != last && !self.nodes[n].observer && self.promises_checked {
+            let said = p.election.vote().zxid;
+            self.check.fail(format!("D9: server {} votes with {said}, and has {last}", n + 1));
+        }
         self.elections(n, p, out);
+        // What is committed must be safe whoever is elected, and by whom.
+        if self.plan.false_elections && self.chance(0.4) {
+            let voters = self.plan.voters as i64;
+            let leader = if !self.nodes[n].observer && self.chance(0.4) { n } else { self.range(0, voters) as usize };
+            let (incarnation, at) = (self.nodes[n].incarnation, self.now + self.range(1, 500));
+            self.at(at, Event::Input(n, incarnation, Box::new(Input::Chance(leader))));
+        }
         Ok(())
     }
 
@@ -610,6 +637,22 @@ impl World {
         Ok(())
     }
 
+    /// A server that serves applies only what is on its own disk, and a leader what is on the disks of a quorum (D1).
+    fn committed_where_it_says(&mut self, n: usize, p: &Process, zxid: Zxid) {
+        if !self.promises_checked {
+            return;
+        }
+        if zxid > self.nodes[n].durable {
+            let durable = self.nodes[n].durable;
+            self.check.fail(format!("D1: server {} applies {zxid}, on its disk is {durable}", n + 1));
+        }
+        let has = |id: i64| self.nodes[id as usize - 1].durable >= zxid;
+        if matches!(p.role, Role::Leading(_)) && !p.membership.voters.is_quorum(has) {
+            let disks: Vec<Zxid> = self.nodes.iter().map(|node| node.durable).collect();
+            self.check.fail(format!("D1: server {} commits {zxid}, and on the disks are {disks:?}", n + 1));
+        }
+    }
+
     /// Applies what is before or at `limit`.
     pub fn apply(&mut self, n: usize, p: &mut Process, limit: Zxid) {
         while p.unapplied.front().is_some_and(|write| write.zxid <= limit) {
@@ -636,6 +679,7 @@ impl World {
             self.nodes[n].ghost.push((write.zxid, write.record.clone()));
             let count = self.nodes[n].ghost.len();
             if p.serving {
+                self.committed_where_it_says(n, p, write.zxid);
                 self.model(super::model::Step::Deliver { node: n, zxid: write.zxid });
                 self.check.commit(count - 1, write.zxid, &write.record, n, Some(p.epoch));
                 if write.zxid >= self.nodes[n].fuzzy_until {

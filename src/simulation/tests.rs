@@ -6,8 +6,23 @@ use super::*;
 fn seeds_of_the_short_run_hold() {
     for seed in 0..40 {
         if let Err(failure) = run(seed, Options { traced: true, ..Options::default() }) {
-            panic!("scripts/simulate --seed {seed}: {}\n{}", failure.what, failure.story.join("\n"));
+            panic!("scripts/simulate --model --seed {seed}: {}\n{}", failure.what, failure.story.join("\n"));
         }
+    }
+}
+
+#[test]
+fn bugs_that_are_put_back_are_found() {
+    for mutant in [
+        Mutant::AckBeforeSync,
+        Mutant::EpochBeforeHistory,
+        Mutant::ForwardingLate,
+        Mutant::TruncKeepsSnapshots,
+        Mutant::LogNameNotSynced,
+        Mutant::UncommittedTreeKept,
+    ] {
+        let found = (0..100).any(|seed| run(seed, Options { mutant: Some(mutant), ..Options::default() }).is_err());
+        assert!(found, "scripts/simulate --mutant {mutant:?} --seeds 100 holds: {}", mutant.text());
     }
 }
 

@@ -2,9 +2,10 @@
 
 use super::check::Check;
 use super::clients::{Client, ToClient, ToServer};
+use super::faults::KINDS;
 use super::model::Step;
 use super::network::{Direction, End, Message, Wire};
-use super::process::{Death, Input, Node, Role, membership};
+use super::process::{Input, Node, Role, membership};
 use crate::quorum::Notification;
 use crate::store::Filling;
 use crate::store::sim_disk::Faults as DiskFaults;
@@ -51,6 +52,7 @@ faults! {
     ClockJump = "clock jump",
     WallClockJump = "wall clock set",
     ClientMoved = "client moved",
+    FalseElection = "election decided by chance",
 }
 
 /// Something that will happen.
@@ -59,16 +61,40 @@ pub enum Event {
     Tick(usize, u64),
     Pump(usize, u64),
     Input(usize, u64, Box<Input>),
-    Vote { from: usize, to: usize, notification: Notification },
-    Dial { from: usize, incarnation: u64, to: usize },
-    Arrive { from: usize, incarnation: u64, to: usize },
+    Vote {
+        from: usize,
+        to: usize,
+        notification: Notification,
+    },
+    Dial {
+        from: usize,
+        incarnation: u64,
+        to: usize,
+    },
+    Arrive {
+        from: usize,
+        incarnation: u64,
+        to: usize,
+    },
     Wire(u64, usize),
     Client(usize),
-    ToServer { node: usize, incarnation: u64, connection: u64, client: usize, message: Box<ToServer> },
-    ToClient { client: usize, connection: u64, message: Box<ToClient> },
+    ToServer {
+        node: usize,
+        incarnation: u64,
+        connection: u64,
+        client: usize,
+        message: Box<ToServer>,
+    },
+    ToClient {
+        client: usize,
+        connection: u64,
+        message: Box<ToClient>,
+    },
     Fault,
     Heal(usize, usize),
     Calm(usize),
+    /// A connection of this server breaks.
+    BreakOneOf(usize),
     Snapshot(usize),
 }
 
@@ -91,6 +117,8 @@ pub struct Plan {
     /// Kinds of faults that this run has.
     pub kinds: Vec<u32>,
     pub delay: f64,
+    /// Servers believe now and then in a leader whom nobody elected.
+    pub false_elections: bool,
 }
 
 impl Plan {
@@ -115,12 +143,10 @@ impl Plan {
             faults_until: random.random_range(6000..14_000),
             kinds,
             delay: [0.0, 0.01, 0.05][random.random_range(0..3)],
+            false_elections: random.random_bool(0.3),
         }
     }
 }
-
-/// How many kinds of faults [`World::strike`] knows.
-const KINDS: u32 = 16;
 
 pub struct World {
     pub random: StdRng,
@@ -130,10 +156,10 @@ pub struct World {
     pub plan: Plan,
     pub membership: Membership,
     pub nodes: Vec<Node>,
-    wires: BTreeMap<u64, Wire>,
+    pub wires: BTreeMap<u64, Wire>,
     next_wire: u64,
     /// Ways that are cut, from and to.
-    cut: BTreeSet<(usize, usize)>,
+    pub cut: BTreeSet<(usize, usize)>,
     pub clients: Vec<Client>,
     pub connections: u64,
     pub check: Check,
@@ -153,7 +179,7 @@ pub struct World {
     pub terms: u64,
     pub compared: u64,
     pub stale_syncs: u64,
-    calm: bool,
+    pub calm: bool,
 }
 
 impl World {
@@ -370,6 +396,14 @@ impl World {
             }
             Event::Heal(from, to) => self.free(from, to),
             Event::Calm(n) => self.nodes[n].disk.set_faults(DiskFaults::default()),
+            Event::BreakOneOf(n) => {
+                let of_it = |wire: &&u64| self.wires[*wire].ends.iter().any(|end| end.node == n);
+                let ids: Vec<u64> = self.wires.keys().filter(of_it).copied().collect();
+                if !ids.is_empty() && !self.calm {
+                    let id = ids[self.range(0, ids.len() as i64) as usize];
+                    self.break_wire(id);
+                }
+            }
             Event::Snapshot(n) => {
                 let at = self.now + 1 + self.range(0, 2 * self.plan.snapshot_pause);
                 self.at(at, Event::Snapshot(n));
@@ -498,7 +532,7 @@ impl World {
     }
 
     /// A connection breaks: of what is on its way, a part arrives.
-    fn break_wire(&mut self, id: u64) {
+    pub fn break_wire(&mut self, id: u64) {
         self.count(Fault::ConnectionBroken);
         for side in 0..2 {
             let Some(wire) = self.wires.get_mut(&id) else { return };
@@ -517,7 +551,7 @@ impl World {
         }
     }
 
-    fn free(&mut self, from: usize, to: usize) {
+    pub fn free(&mut self, from: usize, to: usize) {
         if !self.cut.remove(&(from, to)) {
             return;
         }
@@ -536,153 +570,6 @@ impl World {
             && self.nodes[from].process.is_some()
         {
             self.at(self.now + 3, Event::Vote { from, to, notification });
-        }
-    }
-
-    // ---- faults
-
-    /// A server to suffer: often the one that leads.
-    fn victim(&mut self) -> usize {
-        let leader = self
-            .nodes
-            .iter()
-            .position(|node| node.process.as_ref().is_some_and(|p| matches!(p.role, Role::Leading(_))));
-        match leader {
-            Some(leader) if self.chance(0.4) => leader,
-            _ => self.range(0, self.nodes.len() as i64) as usize,
-        }
-    }
-
-    fn cut(&mut self, from: usize, to: usize, until: i64) {
-        if from != to && self.cut.insert((from, to)) {
-            self.at(until, Event::Heal(from, to));
-        }
-    }
-
-    fn strike(&mut self) {
-        let kind = self.range(0, self.plan.kinds.len() as i64) as usize;
-        let kind = self.plan.kinds[kind];
-        let n = self.victim();
-        let count = self.nodes.len();
-        let until = self.now + self.range(100, 2500);
-        match kind {
-            0 => self.kill(n, Death::Kill),
-            1 => self.kill(n, Death::Power),
-            2 | 3 => {
-                let death = if self.chance(0.5) { Death::Kill } else { Death::Power };
-                let left = self.range(0, 40) as u32;
-                self.nodes[n].dies_in = Some((left, death));
-            }
-            4 => {
-                let calls = self.range(0, 30) as u64;
-                self.nodes[n].disk.burn_fuse(calls);
-                self.count(Fault::PowerInDiskCall);
-            }
-            5 | 6 => {
-                let ids: Vec<u64> = self.wires.keys().copied().collect();
-                if !ids.is_empty() {
-                    let id = ids[self.range(0, ids.len() as i64) as usize];
-                    self.break_wire(id);
-                }
-            }
-            7 => {
-                // One server against the rest.
-                self.count(Fault::PartitionTwoWay);
-                for other in 0..count {
-                    self.cut(n, other, until);
-                    self.cut(other, n, until);
-                }
-            }
-            8 => {
-                self.count(Fault::PartitionOneWay);
-                let both = self.chance(0.5);
-                for other in 0..count {
-                    if both || self.chance(0.5) {
-                        if both { self.cut(n, other, until) } else { self.cut(other, n, until) }
-                    }
-                }
-            }
-            9 => {
-                // Two halves.
-                self.count(Fault::PartitionTwoWay);
-                let mask = self.random.random_range(1..(1u32 << count) - 1);
-                for a in 0..count {
-                    for b in 0..count {
-                        if (mask >> a & 1) != (mask >> b & 1) {
-                            self.cut(a, b, until);
-                        }
-                    }
-                }
-            }
-            10 => {
-                let faults = DiskFaults { sync_error: 0.05, ..DiskFaults::default() };
-                self.nodes[n].disk.set_faults(faults);
-                self.at(until, Event::Calm(n));
-            }
-            11 => {
-                let room = self.range(0, 6000) as u64;
-                let capacity = self.nodes[n].disk.used() + room;
-                self.nodes[n].disk.set_faults(DiskFaults { capacity, short_write: 0.2, ..DiskFaults::default() });
-                self.at(until, Event::Calm(n));
-            }
-            12 => self.nodes[n].slow_until = until,
-            13 => {
-                let paused = self.now + self.range(10, 1800);
-                if let Some(p) = &mut self.nodes[n].process {
-                    p.blocked_until = p.blocked_until.max(paused);
-                    let incarnation = self.nodes[n].incarnation;
-                    self.at(paused, Event::Pump(n, incarnation));
-                    self.count(Fault::Pause);
-                }
-            }
-            14 => {
-                if self.chance(0.5) {
-                    let by = self.range(50, 3000);
-                    self.nodes[n].jump_ms += by;
-                    self.count(Fault::ClockJump);
-                } else {
-                    self.nodes[n].wall_ms = self.range(-5000, 5000);
-                    self.count(Fault::WallClockJump);
-                }
-            }
-            _ => {
-                if self.chance(0.3) {
-                    // Everybody at once.
-                    for n in 0..count {
-                        self.kill(n, Death::Power);
-                    }
-                } else {
-                    for c in 0..self.clients.len() {
-                        self.count(Fault::ClientMoved);
-                        self.leave(c);
-                    }
-                }
-            }
-        }
-    }
-
-    fn kill(&mut self, n: usize, death: Death) {
-        if let Some(p) = self.nodes[n].process.take() {
-            self.died(n, p, death);
-        }
-    }
-
-    /// No more faults.
-    fn heal(&mut self) {
-        self.calm = true;
-        for (from, to) in self.cut.clone() {
-            self.free(from, to);
-        }
-        for n in 0..self.nodes.len() {
-            let node = &mut self.nodes[n];
-            let counts = node.disk.counts();
-            self.counts[Fault::SyncError as usize] += counts.sync_errors;
-            self.counts[Fault::ShortWrite as usize] += counts.short_writes;
-            self.counts[Fault::DiskFull as usize] += counts.disk_full;
-            node.disk.set_faults(DiskFaults::default());
-            node.disk.burn_fuse(u64::MAX);
-            node.dies_in = None;
-            node.slow_until = 0;
         }
     }
 
