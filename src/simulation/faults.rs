@@ -3,6 +3,7 @@
 use super::process::{Death, Role};
 use super::world::{Event, Fault, World};
 use crate::store::sim_disk::Faults as DiskFaults;
+use rand::Rng;
 
 /// How many kinds of faults [`World::strike`] knows.
 pub const KINDS: u32 = 18;

@@ -178,6 +178,9 @@ impl World {
             }
             Input::Packet(link, packet) => match &mut p.role {
                 Role::Leading(leader) if p.wires.contains_key(&link) => {
+                    if packet.kind == kind::FOLLOWERINFO && leader.epoch().is_none() {
+                        p.heard_epoch = p.heard_epoch.max(packet.zxid.0 >> 32);
+                    }
                     leader.receive(link, packet, now, &mut out);
                     p.outputs.extend(out);
                 }
@@ -298,7 +301,7 @@ impl World {
             unreachable!("looked at above")
         };
         p.term += 1;
-        p.leader = leader;
+        (p.leader, p.heard_epoch) = (leader, 0);
         (p.told_epoch, p.told_history, p.in_sync_stream) = (0, Zxid::ZERO, true);
         if leads {
             let (now, mut out) = (self.clock(n), Vec::new());
@@ -423,6 +426,9 @@ impl World {
             (kind::ACK, _) => (zxid > node.durable).then(|| format!("D2: ACK of {zxid}, on disk is {}", node.durable)),
             (kind::ACKEPOCH, _) => {
                 (node.accepted != p.told_epoch).then(|| format!("D4: accepted is {}", node.accepted))
+            }
+            (kind::LEADERINFO, _) if zxid.0 >> 32 <= p.heard_epoch => {
+                Some(format!("I1: LEADERINFO of {zxid} to one that has accepted {}", p.heard_epoch))
             }
             (kind::LEADERINFO, _) => {
                 (node.accepted != zxid.0 >> 32).then(|| format!("D4: LEADERINFO of {zxid}, on disk {}", node.accepted))

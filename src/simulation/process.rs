@@ -185,6 +185,8 @@ pub struct Process {
     pub epoch: i64,
     /// The epoch that the leader has told.
     pub told_epoch: i64,
+    /// As leader: the latest epoch that a follower had accepted, of those that were asked before the epoch was decided.
+    pub heard_epoch: i64,
     /// What the leader has told to be committed in front of NEWLEADER, and whether that has yet to come.
     pub told_history: Zxid,
     pub in_sync_stream: bool,
@@ -374,6 +376,7 @@ impl World {
             serving: false,
             epoch: 0,
             told_epoch: 0,
+            heard_epoch: 0,
             told_history: Zxid::ZERO,
             in_sync_stream: false,
             term: 0,

@@ -15,7 +15,7 @@ fn seeds_of_the_short_run_hold() {
 fn bugs_that_are_put_back_are_found() {
     for mutant in [
         Mutant::AckBeforeSync,
-        Mutant::EpochBeforeHistory,
+        Mutant::NewLeaderAckBeforeLog,
         Mutant::ForwardingLate,
         Mutant::TruncKeepsSnapshots,
         Mutant::LogNameNotSynced,
