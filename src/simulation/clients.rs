@@ -248,14 +248,14 @@ impl World {
     }
 
     /// A server tells a client something; returns when it arrives.
-    pub fn to_client_at(&mut self, c: usize, connection: u64, after: i64, message: ToClient) -> i64 {
+    pub fn tell_client_at(&mut self, c: usize, connection: u64, after: i64, message: ToClient) -> i64 {
         let at = (self.now + self.range(1, 4)).max(after);
         self.at(at, Event::ToClient { client: c, connection, message: Box::new(message) });
         at
     }
 
-    pub fn to_client(&mut self, c: usize, connection: u64, after: i64, message: ToClient) {
-        self.to_client_at(c, connection, after, message);
+    pub fn tell_client(&mut self, c: usize, connection: u64, after: i64, message: ToClient) {
+        self.tell_client_at(c, connection, after, message);
     }
 
     /// A client hears something.

@@ -94,7 +94,7 @@ impl World {
             }
         }
         for (connection, of) in std::mem::take(&mut p.connections) {
-            self.to_client(of.client, connection, of.last_at, super::clients::ToClient::Closed);
+            self.tell_client(of.client, connection, of.last_at, super::clients::ToClient::Closed);
         }
         drop(p);
         self.nodes[n].mail.clear();

@@ -464,7 +464,7 @@ impl World {
                 || matches!(input, Input::Notification(..))
         });
         for (connection, of) in std::mem::take(&mut p.connections) {
-            self.to_client(of.client, connection, of.last_at, super::clients::ToClient::Closed);
+            self.tell_client(of.client, connection, of.last_at, super::clients::ToClient::Closed);
         }
         p.waiting.clear();
         p.syncs.clear();
@@ -702,7 +702,7 @@ impl World {
             if let Some(connection) = ended.filter(|ended| Some(*ended) != asked_by)
                 && let Some(of) = p.connections.remove(&connection)
             {
-                self.to_client(of.client, connection, of.last_at, super::clients::ToClient::Closed);
+                self.tell_client(of.client, connection, of.last_at, super::clients::ToClient::Closed);
             }
         }
     }

@@ -66,7 +66,7 @@ impl World {
     /// A client's message.
     pub fn client_says(&mut self, n: usize, p: &mut Process, connection: u64, client: usize, message: ToServer) {
         if !p.serving {
-            return self.to_client(client, connection, 0, ToClient::Closed);
+            return self.tell_client(client, connection, 0, ToClient::Closed);
         }
         let now = self.clock(n);
         let leads = matches!(p.role, Role::Leading(_));
@@ -79,7 +79,7 @@ impl World {
             ToServer::Connect { session, last_seen, timeout_ms } => {
                 // MONOTONE: a server behind the client refuses it.
                 if p.tree.zxid() < last_seen {
-                    return self.to_client(client, connection, 0, ToClient::Closed);
+                    return self.tell_client(client, connection, 0, ToClient::Closed);
                 }
                 p.connections.insert(connection, Connection { client, session, last_at: 0 });
                 if session == 0 {
@@ -97,7 +97,7 @@ impl World {
                 } else {
                     let mut data = session.to_bytes();
                     timeout_ms.encode(&mut data);
-                    self.to_leader(n, p, Packet::with(kind::REVALIDATE, Zxid(-1), data));
+                    self.tell_leader(n, p, Packet::with(kind::REVALIDATE, Zxid(-1), data));
                     p.resuming.push_back((session, connection, timeout_ms));
                 }
             }
@@ -130,7 +130,7 @@ impl World {
                     xid.encode(&mut data);
                     OpCode::SYNC.0.encode(&mut data);
                     data.extend_from_slice(&[0, 0, 0, 1, b'/']);
-                    self.to_leader(n, p, Packet::with(kind::REQUEST, Zxid(-1), data));
+                    self.tell_leader(n, p, Packet::with(kind::REQUEST, Zxid(-1), data));
                 }
             }
             ToServer::Read { xid, path } => {
@@ -163,10 +163,10 @@ impl World {
         op.0.encode(&mut data);
         data.extend_from_slice(body);
         p.waiting.entry(session).or_default().push_back((xid, op, connection));
-        self.to_leader(n, p, Packet::with(kind::REQUEST, Zxid(-1), data));
+        self.tell_leader(n, p, Packet::with(kind::REQUEST, Zxid(-1), data));
     }
 
-    fn to_leader(&mut self, n: usize, p: &Process, packet: Packet) {
+    fn tell_leader(&mut self, n: usize, p: &Process, packet: Packet) {
         if let Some(wire) = p.wires.get(&LEADER).copied() {
             self.transmit(wire, n, super::network::Message::Packet(packet.encode()));
         }
@@ -175,7 +175,7 @@ impl World {
     fn reply(&mut self, p: &mut Process, connection: u64, message: ToClient) {
         if let Some(of) = p.connections.get_mut(&connection) {
             let (client, last_at) = (of.client, of.last_at);
-            of.last_at = self.to_client_at(client, connection, last_at, message);
+            of.last_at = self.tell_client_at(client, connection, last_at, message);
         }
     }
 

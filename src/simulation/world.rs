@@ -383,7 +383,7 @@ impl World {
                 if self.lives(node, incarnation) {
                     self.give(node, Input::Client { connection, client, message: *message });
                 } else {
-                    self.to_client(client, connection, 0, ToClient::Closed);
+                    self.tell_client(client, connection, 0, ToClient::Closed);
                 }
             }
             Event::ToClient { client, connection, message } => self.client_hears(client, connection, *message),
