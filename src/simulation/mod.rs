@@ -1,7 +1,6 @@
 //! Whole ensembles in one thread, from one seed: the real elections, leaders, learners, engines, trees and stores, on simulated
 //! disks, networks and clocks, with faults of every kind, and checks of everything that is promised. Compiled for tests and
 //! with the feature `simulation` only; `scripts/simulate` runs it for long.
-#![allow(clippy::wrong_self_convention)]
 
 mod check;
 mod clients;
