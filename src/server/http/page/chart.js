@@ -4,22 +4,23 @@ import { el } from "./parts.js";
 const SPAN_MS = 15 * 60 * 1000;
 const LEFT = 56, BOTTOM = 20, TOP = 22;
 
-/** The least of 1, 2, 2.5, 5 times a power of ten that is not below. */
-function round(value) {
+/** The least of 1, 2, 2.5, 5 times a power of ten, of a unit (1 or a power of 1024), that is not below. */
+function round(value, base) {
   if (!(value > 0)) return 1;
-  const power = 10 ** Math.floor(Math.log10(value));
+  const unit = base ? base ** Math.max(0, Math.floor(Math.log(value) / Math.log(base))) : 1;
+  const power = 10 ** Math.floor(Math.log10(value / unit)) * unit;
   return [1, 2, 2.5, 5, 10].map((step) => step * power).find((step) => step >= value * 0.999);
 }
 
 export class Chart {
-  /** @param series pairs of a name and a colour @param show a value as text */
-  constructor(holder, series, show) {
-    Object.assign(this, { holder, series, show, times: [], values: series.map(() => []), at: null });
+  /** @param series pairs of a name and a colour @param show a value as text @param base of its units, if not ten */
+  constructor(holder, series, show, base) {
+    Object.assign(this, { holder, series, show, base, times: [], values: series.map(() => []), at: null });
     this.canvas = el("canvas");
     this.tip = el("div", { class: "tip", hidden: "" });
     const legend = series.map(([name, color]) => {
       const dot = el("i");
-      dot.style.background = color.css;
+      dot.style.background = `var(${color.name})`;
       return el("span", {}, dot, name);
     });
     holder.append(this.canvas, el("div", { class: "legend" }, ...legend), this.tip);
@@ -50,7 +51,7 @@ export class Chart {
     const end = this.times.length ? this.times[this.times.length - 1] : Date.now();
     const start = Math.max(end - SPAN_MS, Math.min(this.times[0] ?? end, end - 60000));
     const all = this.values.flat().filter((value) => value !== null);
-    const step = round(Math.max(...all, 0) / 4);
+    const step = round(Math.max(...all, 0) / 4, this.base);
     const high = step * 4;
     const x = (time) => LEFT + ((width - LEFT - 6) * (time - start)) / (end - start);
     const y = (value) => TOP + (height - TOP - BOTTOM) * (1 - value / high);
@@ -67,7 +68,7 @@ export class Chart {
       pen.moveTo(LEFT, at);
       pen.lineTo(width - 6, at);
       pen.stroke();
-      if (line % 2 === 0) pen.fillText(this.show(step * line), LEFT - 8, at);
+      if (line % 2 === 0) pen.fillText(this.show(step * line).replace(/\.0+(?!\d)|(\.\d*[1-9])0+(?!\d)/, "$1"), LEFT - 8, at);
     }
     this.times_of(start, end, pen, x, height);
     this.values.forEach((values, at) => this.line(pen, values, this.series[at][1].css, at === 0, x, y));
@@ -76,7 +77,8 @@ export class Chart {
 
   times_of(start, end, pen, x, height) {
     const span = end - start;
-    const step = [10, 30, 60, 120, 300].map((seconds) => seconds * 1000).find((step) => span / step <= 7) ?? 300000;
+    const places = Math.min(7, (this.holder.clientWidth - LEFT) / 64);
+    const step = [10, 20, 30, 60, 120, 300, 600].map((seconds) => seconds * 1000).find((step) => span / step <= places) ?? 900000;
     pen.textAlign = "center";
     for (let time = Math.ceil(start / step) * step; time <= end; time += step) {
       const at = new Date(time);

@@ -6,7 +6,7 @@ import { startTree } from "./tree.js";
 const commands = document.querySelector("meta[name=commands]").content;
 const $ = (id) => document.getElementById(id);
 const HISTORY_S = 900;
-const color = (name) => ({ get css() { return getComputedStyle(document.documentElement).getPropertyValue(name).trim(); } });
+const color = (name) => ({ name, get css() { return getComputedStyle(document.documentElement).getPropertyValue(name).trim(); } });
 
 $("host").textContent = location.host;
 $("commands-link").href = commands || "/";
@@ -16,7 +16,7 @@ $("commands-link").href = commands || "/";
 const charts = {
   rate: new Chart($("c-rate"), [["requests", color("--blue")], ["replies", color("--teal")]], count),
   latency: new Chart($("c-latency"), [["request", color("--blue")], ["log sync", color("--amber")]], (v) => fixed(v) + " ms"),
-  bytes: new Chart($("c-bytes"), [["received", color("--violet")]], bytes),
+  bytes: new Chart($("c-bytes"), [["received", color("--violet")]], bytes, 1024),
   connections: new Chart($("c-connections"), [["connections", color("--blue")], ["in work", color("--amber")]], count),
 };
 let samples = [];
@@ -92,7 +92,7 @@ function drawEnsemble({ serving, voting_view: view, leader, configuration }) {
   const c = configuration;
   body.append(el("p"), pairs([
     ["tick", `${c.tick_time} ms`], ["session timeouts", `${duration(c.min_session_timeout)} to ${duration(c.max_session_timeout)}`],
-    ["client port", c.client_port], ["connections of an address", c.max_client_cnxns || "no limit"],
+    ["client port", c.client_port], ["connections per address", c.max_client_cnxns || "no limit"],
   ]));
 }
 
@@ -106,7 +106,7 @@ function drawDisk({ server_stats: srvr, last_snapshot: snapshot, disk, configura
     ["slow log syncs", count(stats.fsync_threshold_exceed_count)],
     ["folders", [...new Set([configuration.data_dir, configuration.data_log_dir])].join(", ")],
     ["disk", `${bytes(disk.free)} free of ${bytes(disk.total)}`],
-  ]), el("div", { class: "meter", title: `${fixed(used * 100)} % used` }, el("i", { style: `width:${used * 100}%` })));
+  ]), el("div", { class: used > 0.9 ? "meter full" : "meter", title: `${fixed(used * 100)} % used` }, el("i", { style: `width:${used * 100}%` })));
 }
 
 // ---- connections ------------------------------------------------------------------------------
@@ -118,18 +118,19 @@ const COLUMNS = [
   ["packets_sent", "sent", count, "num"], ["avg_latency", "latency mean, ms", count, "num"], ["max_latency", "max", count, "num"],
   ["session_timeout", "timeout", (v) => (v ? duration(v) : "–"), "num"], ["established", "since", moment],
 ];
-let connections = [], sortBy = "packets_received";
+let connections = [], sortBy = "packets_received", reversed = false;
 
 function drawConnections() {
   const wanted = $("connections-filter").value.trim().toLowerCase();
   const texts = (one) => `${one.remote_socket_address} ${one.session_id} ${one.last_operation}`.toLowerCase();
   const found = connections.filter((one) => texts(one).includes(wanted));
   const compare = (a, b) => (typeof a === "number" ? b - a : String(a).localeCompare(String(b)));
-  found.sort((a, b) => compare(a[sortBy], b[sortBy]));
+  found.sort((a, b) => compare(a[sortBy], b[sortBy]) * (reversed ? -1 : 1));
+  const falls = reversed === (typeof found[0]?.[sortBy] !== "number");
   const section = $("connections");
   clear(section.querySelector("thead")).append(el("tr", {}, ...COLUMNS.map(([key, name, , kind]) => {
-    const head = el("th", { class: (kind === "num" ? "num " : "") + (key === sortBy ? "sorted" : ""), "data-key": key }, name);
-    head.onclick = () => { sortBy = key; drawConnections(); };
+    const head = el("th", { class: (kind === "num" ? "num " : "") + (key !== sortBy ? "" : falls ? "sorted falls" : "sorted"), "data-key": key }, name);
+    head.onclick = () => { reversed = key === sortBy && !reversed; sortBy = key; drawConnections(); };
     return head;
   })));
   clear(section.querySelector("tbody")).append(...found.slice(0, ROWS_MAX).map((one) => el("tr", {}, ...COLUMNS.map(([key, , show, kind]) => el("td", { class: kind ?? "" }, show ? show(one[key]) : one[key])))));
@@ -154,20 +155,25 @@ function choices(holder, names, chosen, choose) {
 function drawTalkers() {
   const body = clear($("talkers-body"));
   choices($("talkers-of"), DIMENSIONS, () => dimension, (name) => { dimension = name; });
-  choices($("talkers-by"), MEASURES.map(([name]) => name), () => MEASURES[measure][0], (name) => { measure = MEASURES.findIndex(([one]) => one === name); });
   const [name, key] = MEASURES[measure];
   const rows = top?.talkers?.[dimension]?.["by_" + name] ?? [];
   if (!rows.length) return void body.append(el("p", { class: "none" }, top ? "Nobody talks." : "This server does not count who talks."));
   const most = Math.max(...rows.map((row) => row[key]), 1e-9);
-  body.append(el("div", { class: "scroll" }, table(["who", ...MEASURES.map(([one]) => one)], rows.slice(0, 12).map((row) => [
+  const shown = table(["who", ...MEASURES.map(([one]) => one)], rows.slice(0, 12).map((row) => [
     el("div", { class: "bar" }, el("i", { style: `width:${(100 * row[key]) / most}%` }), el("span", { class: "mono" }, row.name + (row.client ? `  ${row.client}` : ""))),
     ...MEASURES.map(([, field, show]) => el("div", { class: "num" }, show(row[field]))),
-  ]))));
+  ]));
+  [...shown.querySelectorAll("th")].slice(1).forEach((head, at) => {
+    if (at === measure) head.classList.add("sorted", "falls");
+    head.dataset.key = MEASURES[at][0];
+    head.onclick = () => { measure = at; drawTalkers(); };
+  });
+  body.append(el("div", { class: "scroll" }, shown));
 }
 
 function drawWatches(summary) {
   const body = clear($("watches-body"));
-  body.append(pairs([["watches", count(summary.num_total_watches)], ["watched paths", count(summary.num_paths)], ["connections that watch", count(summary.num_connections)]]));
+  body.append(pairs([["watches", count(summary.num_total_watches)], ["watched paths", count(summary.num_paths)], ["connections that have watched", count(summary.num_connections)]]));
   const sessions = top?.watches?.sessions ?? [];
   if (sessions.length) {
     body.append(el("p"), el("div", { class: "scroll" }, table(["session", "client", "paths"], sessions.slice(0, 10).map((one) => [
