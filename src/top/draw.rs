@@ -67,7 +67,7 @@ fn figure_lines(top: &Top, step: Step) -> [String; 3] {
             top.connections, top.sessions, top.outstanding, top.znodes
         ),
         format!(
-            " watches {} on {} paths by {} connections",
+            " watches {} on {} paths   connections that have watched {}",
             top.watches.total, top.watches.paths, top.watches.connections
         ),
     ]
@@ -102,7 +102,7 @@ fn draw_list(model: &Model, top: &Top, frame: &mut Frame<'_>, area: Rect) {
         let figures = figures(row).map(|figure| Cell::from(right(&figure, 10)));
         Cells::new(std::iter::once(Cell::from(name(row))).chain(figures))
     });
-    let titles = ["requests/s", "bytes/s", "busy", "sure to"].into_iter().zip([
+    let titles = ["requests/s", "bytes/s", "time/s", "sure to"].into_iter().zip([
         Some(Measure::Requests),
         Some(Measure::Bytes),
         Some(Measure::Time),
@@ -135,12 +135,12 @@ fn name(row: &Row) -> String {
     }
 }
 
-/// Requests, bytes, share of one core's time or of waiting, and how far the ranking figure may be too high.
+/// Requests, bytes, time on a core or of waiting, all of a second, and how far the ranking figure may be too high.
 fn figures(row: &Row) -> [String; 4] {
     [
         amount(row.requests_per_s),
         amount(row.bytes_per_s),
-        format!("{:.2}%", row.time_us_per_s / 1e4),
+        time(row.time_us_per_s),
         if row.error_per_s == 0.0 { "exact".into() } else { amount(row.error_per_s) },
     ]
 }
@@ -165,6 +165,15 @@ fn amount(value: f64) -> String {
         2
     };
     format!("{value:.decimals$}{}", UNITS[unit])
+}
+
+/// Three digits and a unit of time. Waits of many requests at once add up to more than a second.
+fn time(us: f64) -> String {
+    match us {
+        ..999.5 => format!("{} us", amount(us)),
+        ..999_500.0 => format!("{} ms", amount(us / 1e3)),
+        _ => format!("{} s", amount(us / 1e6)),
+    }
 }
 
 fn duration(ms: i64) -> String {
@@ -195,7 +204,7 @@ pub fn text(model: &Model) -> String {
             }
             continue;
         }
-        let [a, b, c, d] = ["requests/s", "bytes/s", "busy", "sure to"];
+        let [a, b, c, d] = ["requests/s", "bytes/s", "time/s", "sure to"];
         put(&mut out, format_args!("\n{:<46}{a:>12}{b:>12}{c:>12}{d:>12}", dimension.name()));
         for row in ranked(top, dimension).by(model.measure()) {
             let [a, b, c, d] = figures(row);
@@ -304,7 +313,7 @@ pub mod tests {
             "0x100000a  10.0.0.7:40123",
             "1.23k",
             "5.60M",
-            "25.00%",
+            "250 ms",
             "exact",
             "2.50",
             "q: quit",
@@ -354,5 +363,7 @@ pub mod tests {
         let shown = [0.0, 0.004, 5.678, 12.3, 999.4, 999.6, 12_345.0, 99_960.0, 123_456.0, 9.9e7, 1e16].map(amount);
         let wanted = ["0.00", "0.00", "5.68", "12", "999", "1.00k", "12.3k", "100k", "123k", "99.0M", "10000T"];
         assert_eq!(shown, wanted);
+        let shown = [0.0, 12.0, 6_620.0, 999_600.0, 1.07e8].map(time);
+        assert_eq!(shown, ["0.00 us", "12 us", "6.62 ms", "1.00 s", "107 s"]);
     }
 }
