@@ -43,7 +43,7 @@ class Load:
         first = zk.Client(ZK, timeout_ms=30000)
         for path in ["/app", "/app/orders", "/app/config", "/kafka", "/kafka/brokers", "/many"]:
             first.create(path, b"")
-        first.create("/app/config/limits", json.dumps({"requests": 1000, "burst": [1, 2, 3], "name": "gr\u00fcn"}).encode())
+        first.create("/app/config/limits", json.dumps({"requests": 1000, "burst": [1, 2, 3], "name": "gr\u00fcn", "id": 12345678901234567890, "9": [], "1": {}}).encode())
         first.create("/app/config/key", bytes(range(256)))
         first.create("/app/config/large", b"x" * 200_000)
         first.create("/app/<img src=x onerror=document.title='pwned'>", b"<script>document.title='pwned'</script>")
@@ -54,8 +54,17 @@ class Load:
         first.create("/kafka/brokers/1", b"{}", 1)
         self.threads = [threading.Thread(target=self.work, args=(number,), daemon=True) for number in range(6)]
         self.kept = first
+        self.threads.append(threading.Thread(target=self.keep, daemon=True))
         for thread in self.threads:
             thread.start()
+
+    def keep(self):
+        while not self.stopping:
+            try:
+                self.kept.get("/kafka")
+            except (OSError, ConnectionError, zk.ZkError):
+                return
+            time.sleep(3)
 
     def work(self, number):
         client = zk.Client(ZK, timeout_ms=30000)
@@ -228,7 +237,9 @@ try:
             return "this server does not count them"
         browser.run("[...document.querySelectorAll('#talkers-of button')].find(b => b.innerText === 'prefixes').click()")
         need("/app" in browser.text("#talkers-body"), browser.text("#talkers-body"))
-        return "by prefix too"
+        browser.click("#talkers-body th[data-key=bytes]")
+        need(browser.text("#talkers-body th.sorted").startswith("bytes"), "sorted by bytes")
+        return "by prefix and bytes too"
 
     def open_node(path):
         browser.fill("#path", path)
@@ -242,6 +253,8 @@ try:
         browser.until("the children of /app", lambda: browser.run("return [...document.querySelectorAll('.twig')].some(t => t.dataset.path === '/app/config')"))
         need("persistent" in browser.text("#node"), browser.text("#node"))
         need('"requests": 1000' in open_node("/app/config/limits") and "grün" in browser.text("#node pre"), browser.text("#node"))
+        need("12345678901234567890" in browser.text("#node pre") and '"9": []' in browser.text("#node pre"), "JSON keeps its digits")
+        need(browser.text(".twig[aria-selected=true]").endswith("limits"), "the row of an opened path is shown and marked")
         need("00 01 02 03" in open_node("/app/config/key"), browser.text("#node pre"))
         need("the first bytes of" in open_node("/app/config/large"), "large data is cut")
         need("ephemeral" in open_node("/kafka/brokers/1"), browser.text("#node"))
@@ -297,6 +310,10 @@ try:
     check("watches", watches)
     check("talkers", talkers)
     browser.picture("load-light")
+    middle = browser.run("const r = document.querySelector('#c-rate').getBoundingClientRect(); return [r.right - 40, r.top + 90].map(Math.round)")
+    browser.devtools("Input.dispatchMouseEvent", type="mouseMoved", x=middle[0], y=middle[1])
+    check("reading", lambda: browser.until("the reading under the pointer", lambda: "requests" in browser.text("#c-rate .tip") and browser.text("#c-rate .tip")))
+    browser.picture("reading-light")
     check("tree", tree)
     check("many-children", many)
     check("permissions", permissions)
@@ -305,6 +322,7 @@ try:
     browser.picture("tree-light", "#tree")
     check("own-origin", own_origin)
     browser.picture("middle-light", "#ensemble")
+    browser.run("scrollTo(0, 0)")
     browser.whole("whole-light")
     browser.devtools("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
     browser.run("scrollTo(0, 0)")
@@ -313,6 +331,7 @@ try:
     browser.devtools("Emulation.setDeviceMetricsOverride", width=420, height=900, deviceScaleFactor=2, mobile=True)
     time.sleep(1)
     browser.picture("phone-dark")
+    browser.picture("phone-tree-dark", "#tree")
 
     def no_answer():
         load.stopping = True
