@@ -104,9 +104,19 @@ fn strangers_do_no_harm() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(&config(folder.path(), PROMETHEUS)).unwrap();
     let page = server.metrics_address().unwrap();
-    // More connections than there are places: those that leave make room.
-    let silent: Vec<_> = (0..40).map(|_| TcpStream::connect(page).unwrap()).collect();
+    // More connections than an address has places: the last ones are closed at once, those that leave make room.
+    let mut silent: Vec<_> = (0..40).map(|_| TcpStream::connect(page).unwrap()).collect();
+    assert!(matches!(silent[39].read(&mut [0]), Ok(0) | Err(_)));
     drop(silent);
+    let answers = |request: &[u8]| {
+        let mut answer = Vec::new();
+        let mut connection = TcpStream::connect(page).unwrap();
+        let _ = connection.write_all(request).and_then(|()| connection.read_to_end(&mut answer));
+        !answer.is_empty()
+    };
+    while !answers(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n") {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
     // A head without end, and what is no HTTP at all.
     let mut long = TcpStream::connect(page).unwrap();
     let _ = long.write_all(b"GET /metrics HTTP/1.1\r\nX: ").and_then(|()| long.write_all(&[b'x'; 100_000]));

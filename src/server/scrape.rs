@@ -1,6 +1,7 @@
 //! The page of metrics on its own port (`metricsProvider.httpHost`, `httpPort`): `GET /metrics`, and what the original's page
 //! says to everything else. A thread with a small runtime; a slow or silent caller costs a place, and places are few.
 
+use super::limits::Connections;
 use super::monitor::Monitor;
 use super::{ServerError, thread};
 use crate::admin::prometheus::CONTENT_TYPE;
@@ -17,10 +18,11 @@ use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
 
-/// Connections at a time; more wait in the listener's queue.
-const CONNECTIONS_MAX: usize = 32;
+/// Connections at a time; more are closed at once, so that who holds all of them holds up nobody else.
+const CONNECTIONS_MAX: usize = 256;
+/// Of these, from one address.
+const CONNECTIONS_OF_ADDRESS_MAX: usize = 32;
 /// A connection without a request for so long is closed.
 const SILENCE_MAX: Duration = Duration::from_secs(90);
 /// Bytes of a request's head.
@@ -67,17 +69,21 @@ async fn accept(listener: TcpListener, monitor: Arc<Monitor>) {
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "the page of metrics cannot be served"),
     };
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let places = Connections::new(CONNECTIONS_OF_ADDRESS_MAX, CONNECTIONS_MAX);
     loop {
-        let Ok(place) = places.clone().acquire_owned().await else { return };
-        let socket = match listener.accept().await {
-            Ok((socket, _)) => socket,
+        let (socket, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(%error, "accept failed on the port of metrics");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
+        if !places.admit(peer.ip()) {
+            tracing::debug!(%peer, "too many connections to the page of metrics");
+            continue;
+        }
+        let place = places.guard(peer.ip());
         let monitor = monitor.clone();
         tokio::spawn(async move {
             let service = service_fn(|request| respond(request, &monitor));
