@@ -14,7 +14,7 @@ use crate::proto::txn::{TxnDigest, TxnRecord};
 use crate::store::{BadSnapshot, Compression, Decompress, NodeRefused, Restore, SnapshotNode, read_snapshot};
 use crate::tree::{OwnerRules, Tree};
 use axum::body::{Body, Bytes};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::Response;
 use http_body_util::BodyExt;
 use std::io::{self, Read};
@@ -44,14 +44,25 @@ impl Rate {
         Rate { interval, last: Mutex::new(None) }
     }
 
-    /// Whether a call may be made now; if so, it counts.
-    pub(super) fn allows(&self) -> bool {
+    /// Takes the turn of a call; if it is too early for one, what says when the next may be.
+    pub(super) fn too_early(&self, command: &Command) -> Option<Response> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let allowed = last.is_none_or(|last| last.elapsed() > self.interval);
-        if allowed {
+        let wait = last.and_then(|last| self.interval.checked_sub(last.elapsed()));
+        let Some(wait) = wait.filter(|_| !self.interval.is_zero()) else {
             *last = Some(Instant::now());
-        }
-        allowed
+            return None;
+        };
+        let (seconds, each) = (wait.as_secs() + 1, self.interval.as_millis());
+        let why = format!("one call in {each} ms (admin.rateLimiterIntervalInMS): the next in {seconds} s");
+        tracing::warn!(command = command.name, why, "a command of the admin server is refused");
+        let mut response = document(StatusCode::TOO_MANY_REQUESTS, &json::refusal(command.name, &why));
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        Some(response)
+    }
+
+    /// The call before came to nothing.
+    fn give_back(&self) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
@@ -71,9 +82,9 @@ pub(super) async fn take(shared: &Arc<Shared>, command: &'static Command, mut bo
     if running.ensemble {
         return failed("a member of an ensemble takes no foreign data: use oxkeeper restore --new-ensemble");
     }
-    if !shared.settings.restores.allows() {
+    if let Some(limited) = shared.settings.restores.too_early(command) {
         running.measures.with(|readings| readings.add(metrics::RESTORE_RATE_LIMITED_COUNT, 1));
-        return plain(StatusCode::TOO_MANY_REQUESTS);
+        return limited;
     }
     let (pieces, source) = mpsc::channel(PIECES_MAX);
     let (to, from) = oneshot::channel();
@@ -142,6 +153,7 @@ fn restore(shared: &Shared, source: mpsc::Receiver<io::Result<Bytes>>, started: 
             tracing::info!(%zxid, ms, "restored");
         }
         Err(why) => {
+            shared.settings.restores.give_back();
             running.measures.with(|readings| readings.add(metrics::RESTORE_ERROR_COUNT, 1));
             tracing::warn!(why, "a restore was refused; nothing has changed");
         }

@@ -33,9 +33,9 @@ pub(super) async fn send(
         tracing::warn!("a snapshot was asked for, and serializeLastProcessedZxid.enabled is off");
         return plain(StatusCode::INTERNAL_SERVER_ERROR);
     }
-    if !shared.settings.snapshots.allows() {
+    if let Some(limited) = shared.settings.snapshots.too_early(command) {
         running.measures.with(|readings| readings.add(metrics::SNAPSHOT_RATE_LIMITED_COUNT, 1));
-        return plain(StatusCode::TOO_MANY_REQUESTS);
+        return limited;
     }
     let streaming = parameters.get("streaming").is_none_or(|value| value.eq_ignore_ascii_case("true"));
     match taken(running).await {
