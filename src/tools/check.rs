@@ -134,7 +134,9 @@ pub fn logs(paths: &[PathBuf], together: bool) -> Result<Vec<LogReport>, Failure
             && first > before
             && !follows(before, first)
         {
-            let text = format!("transactions between {before} and {first} are missing: a log is lost or was cut");
+            let text = format!(
+                "transactions between {before} and {first} are missing: a log is lost or was cut, or an admin server restored a snapshot there"
+            );
             report.findings.push(Finding::new(Level::Risk, text));
         }
         previous = report.range.map(|(_, last)| last).max(previous);
