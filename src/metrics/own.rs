@@ -39,6 +39,7 @@ own! {
     QUEUE_LENGTH = "oxkeeper_queue_length", Gauge, "queue",
         "What waits: writes for their commit, records for the log, deliveries for the reactors, requests in the lanes of connections";
     LOG_BYTES_TOTAL = "oxkeeper_log_bytes_total", Counter, "", "Bytes that were made durable in transaction logs";
+    REFUSED_TOTAL = "oxkeeper_refused_total", Counter, "limit", "Requests refused: for a budget of memory or disk, or above a rate";
     ZXIDS_LEFT = "oxkeeper_zxids_left", Gauge, "",
         "Zxids left in this epoch; at none, a leader stands down for a new epoch, and clients wait for an election";
     SCRAPE_SECONDS = "oxkeeper_scrape_seconds", Gauge, "", "Time to gather these readings";

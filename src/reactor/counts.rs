@@ -233,6 +233,8 @@ pub struct ReactorStats {
     pub auth_failed: u64,
     /// Requests refused for a budget or a rate.
     pub refused: u64,
+    /// Of these, for a rate.
+    pub refused_for_rate: u64,
     /// Sizes of replies and events.
     pub responses: Sizes,
 }
@@ -249,6 +251,7 @@ impl ReactorStats {
         self.latency_count += other.latency_count;
         self.auth_failed += other.auth_failed;
         self.refused += other.refused;
+        self.refused_for_rate += other.refused_for_rate;
         self.responses.merge(&other.responses);
     }
 

@@ -27,6 +27,7 @@ impl Reactor {
             if identity && place() {
                 return None;
             }
+            self.stats.refused_for_rate += 1;
             ErrorCode::THROTTLED_OP
         };
         self.stats.refused += 1;

@@ -134,6 +134,10 @@ impl Monitor {
             if stats.latency_count == 0 { 0.0 } else { stats.latency_sum_ms as f64 / stats.latency_count as f64 };
         readings.set(metrics::AVG_LATENCY, mean);
         let [last, least, greatest] = stats.responses.shown();
+        let budget = stats.refused - stats.refused_for_rate;
+        for (limit, refused) in [("budget", budget), ("rate", stats.refused_for_rate)] {
+            readings.set_own(metrics::REFUSED_TOTAL, limit, refused as f64);
+        }
         for (gauge, value) in [
             (metrics::MIN_LATENCY, stats.min_latency_ms.unwrap_or(0)),
             (metrics::MAX_LATENCY, stats.max_latency_ms),

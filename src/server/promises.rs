@@ -569,7 +569,7 @@ fn order_2_what_a_budget_refuses_is_answered_in_its_turn_and_taken_again_later()
     let replies: Vec<_> = world.replies(a).iter().map(|reply| (reply.xid, reply.err)).collect();
     let (ok, full) = (ErrorCode::OK, ErrorCode::QUOTA_EXCEEDED);
     assert_eq!(replies, [(2, ok), (3, full), (4, ok), (5, ok), (6, full), (7, ErrorCode::NO_NODE)]);
-    assert_eq!(world.reactors[0].stats.refused, 2);
+    assert_eq!((world.reactors[0].stats.refused, world.reactors[0].stats.refused_for_rate), (2, 0));
     assert_eq!(world.pipeline.gate.read(Tree::zxid), Zxid(3), "what was refused took no zxid");
     budget.measured(&Usage { memory: 90, ..Usage::default() });
     world.create(a, 8, "/b", 0);

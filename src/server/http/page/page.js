@@ -126,7 +126,7 @@ function drawConnections() {
   const found = connections.filter((one) => texts(one).includes(wanted));
   const compare = (a, b) => (typeof a === "number" ? b - a : String(a).localeCompare(String(b)));
   found.sort((a, b) => compare(a[sortBy], b[sortBy]) * (reversed ? -1 : 1));
-  const falls = reversed === (typeof found[0]?.[sortBy] !== "number");
+  const falls = reversed === (typeof (found[0]?.[sortBy] ?? 0) !== "number");
   const section = $("connections");
   clear(section.querySelector("thead")).append(el("tr", {}, ...COLUMNS.map(([key, name, , kind]) => {
     const head = el("th", { class: (kind === "num" ? "num " : "") + (key !== sortBy ? "" : falls ? "sorted falls" : "sorted"), "data-key": key }, name);
@@ -134,6 +134,7 @@ function drawConnections() {
     return head;
   })));
   clear(section.querySelector("tbody")).append(...found.slice(0, ROWS_MAX).map((one) => el("tr", {}, ...COLUMNS.map(([key, , show, kind]) => el("td", { class: kind ?? "" }, show ? show(one[key]) : one[key])))));
+  if (!found.length) section.querySelector("tbody").append(el("tr", {}, el("td", { class: "none", colspan: COLUMNS.length }, connections.length ? "No connection has that." : "Nobody is connected.")));
   $("connections-count").textContent = found.length > ROWS_MAX ? `${ROWS_MAX} of ${count(found.length)}` : count(found.length);
 }
 $("connections-filter").oninput = drawConnections;
@@ -157,6 +158,7 @@ function drawTalkers() {
   choices($("talkers-of"), DIMENSIONS, () => dimension, (name) => { dimension = name; });
   const [name, key] = MEASURES[measure];
   const rows = top?.talkers?.[dimension]?.["by_" + name] ?? [];
+  if (top?.refused) body.append(el("p", { class: "denied" }, `${count(top.refused)} requests were refused for a budget or a rate since the start.`));
   if (!rows.length) return void body.append(el("p", { class: "none" }, top ? "Nobody talks." : "This server does not count who talks."));
   const most = Math.max(...rows.map((row) => row[key]), 1e-9);
   const shown = table(["who", ...MEASURES.map(([one]) => one)], rows.slice(0, 12).map((row) => [
