@@ -219,6 +219,8 @@ try:
         browser.fill("#connections-filter", session)
         need(browser.run("return document.querySelectorAll('#connections tbody tr').length") == 1, "the filter leaves one")
         need(session in browser.text("#connections tbody"), "a session id keeps all its digits")
+        browser.fill("#connections-filter", "nobody at all")
+        need("No connection has that" in browser.text("#connections tbody"), browser.text("#connections tbody"))
         browser.fill("#connections-filter", "")
         browser.click("#connections th[data-key=remote_socket_address]")
         return rows and "7 rows, sorted and filtered"

@@ -4,12 +4,12 @@ import { el } from "./parts.js";
 const SPAN_MS = 15 * 60 * 1000;
 const LEFT = 56, BOTTOM = 20, TOP = 22;
 
-/** The least of 1, 2, 2.5, 5 times a power of ten, of a unit (1 or a power of 1024), that is not below. */
+/** The least of 1, 2, 4, 5, 8 times a power of ten, of a unit (1 or a power of 1024), that is not below. */
 function round(value, base) {
   if (!(value > 0)) return 1;
   const unit = base ? base ** Math.max(0, Math.floor(Math.log(value) / Math.log(base))) : 1;
   const power = 10 ** Math.floor(Math.log10(value / unit)) * unit;
-  return [1, 2, 2.5, 5, 10].map((step) => step * power).find((step) => step >= value * 0.999);
+  return [1, 2, 4, 5, 8, 10].map((step) => step * power).find((step) => step >= value * 0.999);
 }
 
 export class Chart {
@@ -51,8 +51,8 @@ export class Chart {
     const end = this.times.length ? this.times[this.times.length - 1] : Date.now();
     const start = Math.max(end - SPAN_MS, Math.min(this.times[0] ?? end, end - 60000));
     const all = this.values.flat().filter((value) => value !== null);
-    const step = round(Math.max(...all, 0) / 4, this.base);
-    const high = step * 4;
+    const high = round(Math.max(...all, 0), this.base);
+    const step = high / 4;
     const x = (time) => LEFT + ((width - LEFT - 6) * (time - start)) / (end - start);
     const y = (value) => TOP + (height - TOP - BOTTOM) * (1 - value / high);
 
