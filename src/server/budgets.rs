@@ -8,6 +8,7 @@ use crate::store::{Dirs, Disk, RealDisk};
 use hashbrown::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tikv_jemalloc_ctl::{background_thread, epoch, stats};
 
 /// Between two measurements. Until the next one, clients may write what they can send in this time.
 const INTERVAL: Duration = Duration::from_millis(250);
@@ -24,6 +25,10 @@ pub fn start(config: &Config, dirs: &Dirs) -> Result<Arc<Budget>, ServerError> {
         let (budget, dirs) = (budget.clone(), dirs.clone());
         // The first measurement comes before the first client.
         measure(&budget, &dirs);
+        // The allocator gives pages back by and by; without this, only while its threads ask it for something.
+        if let Err(error) = background_thread::write(true) {
+            tracing::debug!(%error, "the allocator has no thread of its own");
+        }
         super::thread("budgets".into(), move || {
             loop {
                 std::thread::sleep(INTERVAL);
@@ -38,7 +43,11 @@ fn measure(budget: &Budget, dirs: &Dirs) {
     let sizes = dirs.sizes(&RealDisk).unwrap_or_default();
     // Who cannot say how much is free has not run out.
     let free = [&dirs.snapshots, &dirs.logs].into_iter().map(|dir| RealDisk.free_space(dir).unwrap_or(u64::MAX));
-    let usage = Usage { memory: resident(), disk: sizes.snapshots + sizes.logs, free: free.min().unwrap_or(u64::MAX) };
+    let usage = Usage {
+        memory: resident().saturating_sub(spare()),
+        disk: sizes.snapshots + sizes.logs,
+        free: free.min().unwrap_or(u64::MAX),
+    };
     let (began, ended) = budget.measured(&usage);
     let mb = |bytes: u64| bytes >> 20;
     for shortage in began {
@@ -79,6 +88,17 @@ fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok()).unwrap_or(0) << 10
+}
+
+/// Pages in the machine that the allocator keeps for what comes next, bytes: nothing is in them, and they are taken before
+/// memory grows. With them, deletes would not end a shortage while nobody asks the allocator for anything.
+fn spare() -> u64 {
+    let spare = || -> Option<usize> {
+        epoch::advance().ok()?;
+        let used = stats::active::read().ok()?.saturating_add(stats::metadata::read().ok()?);
+        Some(stats::resident::read().ok()?.saturating_sub(used))
+    };
+    spare().unwrap_or(0) as u64
 }
 
 /// The rates of identities that a configuration sets; `None` when it sets none.
