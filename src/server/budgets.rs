@@ -75,7 +75,8 @@ fn advice(shortage: Shortage) -> &'static str {
     match shortage {
         Shortage::Memory => "writes that add something are refused until nodes are deleted (memoryBudgetInMb)",
         Shortage::Disk => {
-            "writes that add something are refused until old snapshots and logs are purged (diskBudgetInMb)"
+            "writes that add something are refused until old snapshots and logs are purged (diskBudgetInMb; \
+             the admin server's command snapshot makes new ones, and older ones can go)"
         }
         Shortage::Reserve => {
             "writes that add something are refused until the disk has more free space (diskReserveInMb)"
