@@ -63,11 +63,14 @@ async fn run(shared: &Arc<Shared>, called: &str, post: bool, request: Request) -
         return document(StatusCode::OK, &json::refusal(called, &format!("Unknown command: {called}")));
     };
     let serving = shared.serving();
+    // Whoever saves a snapshot or sends one looks at the status: 200 with an error inside, as the original answers, would
+    // pass for success.
+    let absent = if command.work == Work::Answer { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     if command.needs_server && serving.is_none() {
-        return document(StatusCode::OK, &json::not_serving(called));
+        return document(absent, &json::not_serving(called));
     }
     if command.work != Work::Answer {
-        let Some(running) = serving else { return document(StatusCode::OK, &json::not_serving(called)) };
+        let Some(running) = serving else { return document(absent, &json::not_serving(called)) };
         if let Err((status, why)) = authorize(shared, running, &request) {
             tracing::warn!(command = command.name, why, "a command of the admin server is refused");
             return document(status, &json::refusal(called, why));

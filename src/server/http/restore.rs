@@ -68,7 +68,9 @@ impl Rate {
 
 /// Reads the body and puts it in the place of the tree.
 pub(super) async fn take(shared: &Arc<Shared>, command: &'static Command, mut body: Body) -> Response {
-    let Some(running) = shared.serving() else { return document(StatusCode::OK, &json::not_serving(command.name)) };
+    let Some(running) = shared.serving() else {
+        return document(StatusCode::SERVICE_UNAVAILABLE, &json::not_serving(command.name));
+    };
     let plain = |status| document(status, &command.answer(&View::not_serving()));
     let failed = |why: &str| document(StatusCode::INTERNAL_SERVER_ERROR, &json::refusal(command.name, why));
     if !shared.settings.restore_enabled {
