@@ -234,6 +234,7 @@ fn from_files(
     let options = ReadOptions { body_max: setup.packet_max, accept_damage: false };
     let before = if peer.counter() == 0 { peer } else { Zxid(peer.0 - 1) };
     let mut reader = LogReader::open(&RealDisk, &setup.dirs, peer, Some(before), options).map_err(io::Error::other)?;
+    let mut unseen = setup.dirs.snapshots_within(&RealDisk, peer, until).map_err(io::Error::other)?;
     let mut last = None;
     while let Some(record) = reader.next_record().map_err(io::Error::other)? {
         match last {
@@ -245,7 +246,8 @@ fn from_files(
             _ => break,
         }
         last = Some(record.zxid);
-        if record.zxid == until {
+        unseen.retain(|zxid| *zxid != record.zxid);
+        if record.zxid == until && unseen.is_empty() {
             return Ok(until);
         }
     }

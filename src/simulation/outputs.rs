@@ -709,6 +709,7 @@ impl World {
 fn from_files(disk: &store::SimDisk, dirs: &store::Dirs, peer: Zxid, until: Zxid) -> Option<Vec<(Zxid, Bytes)>> {
     let before = if peer.counter() == 0 { peer } else { Zxid(peer.0 - 1) };
     let mut reader = LogReader::open(disk, dirs, peer, Some(before), ReadOptions::default()).ok()?;
+    let mut unseen = dirs.snapshots_within(disk, peer, until).ok()?;
     let (mut last, mut found) = (None, Vec::new());
     while let Some(record) = reader.next_record().ok()? {
         match last {
@@ -720,7 +721,8 @@ fn from_files(disk: &store::SimDisk, dirs: &store::Dirs, peer: Zxid, until: Zxid
             _ => return None,
         }
         last = Some(record.zxid);
-        if record.zxid == until {
+        unseen.retain(|zxid| *zxid != record.zxid);
+        if record.zxid == until && unseen.is_empty() {
             return Some(found);
         }
     }

@@ -4,7 +4,8 @@ use super::*;
 
 #[test]
 fn seeds_of_the_short_run_hold() {
-    for seed in 0..40 {
+    // 40304: a crash while a copy took the place of older files, whose logs were then told to another member.
+    for seed in (0..40).chain([40304]) {
         if let Err(failure) = run(seed, Options { traced: true, ..Options::default() }) {
             panic!("scripts/simulate --model --seed {seed}: {}\n{}", failure.what, failure.story.join("\n"));
         }

@@ -127,6 +127,13 @@ impl Dirs {
         Ok(snapshots)
     }
 
+    /// Where the snapshots behind `after` up to `upto` stand. Logs that pass one without its transaction do not lead up to it:
+    /// they are what was here before a copy, and a crash kept them from being removed.
+    pub fn snapshots_within<D: Disk>(&self, disk: &D, after: Zxid, upto: Zxid) -> Result<Vec<Zxid>, StoreError> {
+        let all = self.list_snapshots(disk)?.into_iter().map(|snapshot| snapshot.zxid);
+        Ok(all.filter(|zxid| after < *zxid && *zxid <= upto).collect())
+    }
+
     /// Snapshots that were never finished.
     pub(super) fn list_unfinished_snapshots<D: Disk>(&self, disk: &D) -> Result<Vec<LogName>, StoreError> {
         let names = list(disk, &self.snapshots)?.into_iter().filter(|name| is_temporary(name));
