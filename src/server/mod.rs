@@ -2,6 +2,7 @@
 //! `src/ARCHITECTURE.md`.
 
 mod audit_log;
+mod batch;
 mod budgets;
 mod counts;
 mod election;
