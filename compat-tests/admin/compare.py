@@ -156,19 +156,22 @@ for header in [None, "world anyone", "nope x", "digest", "digest a b", "digest  
 # Each takes the other's data.
 identity = [("Authorization", "digest super:secret")]
 for side, other, name in ((java, ours, "ours-from-java"), (ours, java, "java-from-ours")):
-    side.one.create("/moved", name.encode())
+    # A server that has taken other data has closed the sessions of before, or answers them no more.
+    fresh = zk.Client(side.port)
+    fresh.create("/moved", name.encode())
+    fresh.end()
     status, found, snapshot = side.ask("GET", "/commands/snapshot?streaming=true", identity)
     check(f"snapshot-{name}", (200, "application/octet-stream", len(snapshot)), (status, found.get("content-type"), int(found["snapshot_size"])))
     status, _, document, _ = json_of(other, "POST", "/commands/restore", identity, snapshot)
     check(f"restore-{name}", (200, ["last_zxid", "command", "error"]), (status, list(document)))
     fresh = zk.Client(other.port)
     check(f"data-{name}", name.encode(), fresh.get("/moved"))
-    fresh.create("/after", b"")
+    fresh.create(f"/after-{name}")
     fresh.end()
-    fresh = zk.Client(side.port)
-    fresh.delete("/moved")
-    fresh.end()
-    side.one = zk.Client(side.port)
+    for end in (side, other):
+        fresh = zk.Client(end.port)
+        fresh.delete("/moved")
+        fresh.end()
 for name, body in [("garbage", b"x" * 1000), ("empty", b"")]:
     left, right = (side.ask("POST", "/commands/restore", identity, body)[0] for side in (java, ours))
     check(f"restore-{name}", left, right, str(left))

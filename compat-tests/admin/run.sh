@@ -19,10 +19,4 @@ SERVER_CMD="$CANDIDATE" SERVER_LINES="$(lines "$OUR_ADMIN")" "$LIB/server" "$WOR
     || give_up "the server does not start: $(tail -n 1 "$WORK/ours/server.log")"
 wait "$STARTING" || give_up "Java's server does not start: $(tail -n 1 "$WORK/java/server.log")"
 SERVER_DIR="$WORK/ours"
-while read -r verdict name rest; do
-    case "$verdict" in
-        PASS) pass "admin/$name" "$rest" ;;
-        FAIL) fail "admin/$name" "$rest" ;;
-        *) echo "$verdict $name $rest" >&2 ;;
-    esac
-done < <(timeout -k 5 100 python3 "$COMPAT/admin/compare.py" "$(cat "$WORK/java/port")" "$JAVA_ADMIN" "$(cat "$WORK/ours/port")" "$OUR_ADMIN" 2>&1)
+verdicts admin timeout -k 5 100 python3 "$COMPAT/admin/compare.py" "$(cat "$WORK/java/port")" "$JAVA_ADMIN" "$(cat "$WORK/ours/port")" "$OUR_ADMIN"

@@ -19,7 +19,7 @@ import threading
 import time
 import traceback
 
-from zk import Client, ZkError, mode, word
+from zk import NO_NODE, Client, ZkError, mode, word
 
 
 def free_ports(count):
@@ -92,7 +92,13 @@ class Ensemble:
     def trees(self):
         """Everybody's tree as text; waits until they are equal, for members follow one after the other."""
         for _ in range(100):
-            found = {id: self.tree(id) for id in self.processes}
+            try:
+                found = {id: self.tree(id) for id in self.processes}
+            except ZkError as error:
+                # A session that ended takes its nodes with it, while they are being read here.
+                if error.code != NO_NODE:
+                    raise
+                found = {}
             if len(set(found.values())) == 1:
                 return next(iter(found.values()))
             time.sleep(0.1)

@@ -66,6 +66,22 @@ skip() { SKIPPED=$((SKIPPED + 1)); echo "SKIP $1 $2" >&8; }
 # give_up REASON: the scenario cannot go on.
 give_up() { fail "$NAME" "$*"; exit 1; }
 
+# verdicts NAME CMD...: the command's lines "PASS what why" and "FAIL what why" are verdicts, the others are its log.
+# That it comes to its end is a verdict too: a command that breaks off has not said everything.
+verdicts() {
+    local name="$1" verdict what rest code=0
+    shift
+    while read -r verdict what rest; do
+        case "$verdict" in
+            PASS) pass "$name/$what" "$rest" ;;
+            FAIL) fail "$name/$what" "$rest" ;;
+            *) echo "$verdict $what $rest" >&2 ;;
+        esac
+    done < <("$@" 2>&1 8>&-)
+    wait "$!" || code=$?
+    [ $code = 0 ] || fail "$name" "its checks broke off with code $code"
+}
+
 # begin NAME SECONDS: a scratch folder ($WORK), the time limit, and the clean-up at the end.
 begin() {
     NAME="$1"

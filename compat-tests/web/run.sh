@@ -21,11 +21,5 @@ SERVER_LINES="$(printf '%s\n' admin.enableServer=true "admin.serverPort=$FIRST" 
 export SERVER_LINES
 . "$LIB/server.sh"
 start_server
-while read -r verdict name rest; do
-    case "$verdict" in
-        PASS) pass "web/$name" "$rest" ;;
-        FAIL) fail "web/$name" "$rest" ;;
-        *) echo "$verdict $name $rest" >&2 ;;
-    esac
-done < <(timeout -k 5 200 python3 "$COMPAT/web/drive.py" "${ZK_CONNECT##*:}" "$FIRST" "$((FIRST + 1))" "$PICTURES" "$(cat "$SERVER_DIR/pid")" 2>&1 8>&-)
+verdicts web timeout -k 5 200 python3 "$COMPAT/web/drive.py" "${ZK_CONNECT##*:}" "$FIRST" "$((FIRST + 1))" "$PICTURES" "$(cat "$SERVER_DIR/pid")"
 note "pictures are in $PICTURES"
