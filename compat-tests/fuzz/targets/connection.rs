@@ -30,6 +30,7 @@ fuzz_target!(|bytes: &[u8]| {
         digest: true,
         close_session_paths: true,
         reconfig: false,
+        member: None,
     };
     let mut engine = Engine::new(rules, SessionTable::new(1000, 1 << 56), &tree);
     let settings = Arc::new(Settings {
@@ -49,6 +50,7 @@ fuzz_target!(|bytes: &[u8]| {
         rates: None,
         prefix_rates: Arc::default(),
         slow_request_ms: 1,
+        provider: oxkeeper::metrics::Provider::Prometheus,
         is_word: oxkeeper::admin::four_letter::is_word,
     });
     let mut reactor = Reactor::new(0, settings);

@@ -39,8 +39,11 @@ fn greeting(bytes: &[u8]) {
     };
     if let Ok(addresses) = greeting.dialable() {
         assert!(addresses.iter().all(|(host, _)| !host.is_empty()));
-        let again = greeting.encode();
-        assert_eq!(Greeting::decode(&again), Ok(greeting));
+        // What was sent before 3.5 has no addresses, and no form of today.
+        if !greeting.addresses.is_empty() {
+            let again = greeting.encode();
+            assert_eq!(Greeting::decode(&again), Ok(greeting));
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use libfuzzer_sys::fuzz_target;
 use oxkeeper::proto::Zxid;
 use oxkeeper::store::{EpochFile, Epochs};
-use oxkeeper::zab::{History, Leader, Learner, Membership, Output, Packet, Times, Voters, kind};
+use oxkeeper::zab::{History, Leader, Learner, Membership, Output, Packet, Pending, Times, Voters, kind};
 
 const TIMES: Times = Times { tick_ms: 500, init_ms: 5000, sync_ms: 2500 };
 const DATA_MAX: usize = 1 << 16;
@@ -87,14 +87,33 @@ fn check_packets(out: &[Output]) {
     }
 }
 
+fn membership(voters: &[i64], version: i64) -> Membership {
+    Membership {
+        voters: Voters::majority(voters.iter().copied()),
+        text: Bytes::from(format!("version={version:x}")),
+        version,
+        leads_on: voters.contains(&1),
+    }
+}
+
+/// What comes after the three: others, with and without the leader.
+fn next(source: &mut Source<'_>, version: i64) -> Membership {
+    membership([&[1, 2, 3, 4, 5][..], &[2, 3], &[1], &[4, 5, 6]][usize::from(source.byte() % 4)], version)
+}
+
 fn leader(bytes: &[u8]) {
     let mut source = Source(bytes);
     let history = history(&mut source);
     let epoch = i64::from(history.last().epoch());
     let epochs = Epochs { accepted: epoch + i64::from(source.byte() % 3), current: epoch };
-    let active = Membership { voters: Voters::majority([1, 2, 3]), text: Bytes::from_static(b"version=0"), version: 0 };
+    let active = membership(&[1, 2, 3], 0);
+    let pending = match source.byte() % 3 {
+        0 => Pending::Nothing,
+        1 => Pending::Unversioned,
+        _ => Pending::Proposed(next(&mut source, 1)),
+    };
     let (mut now, mut out) = (0, Vec::new());
-    let mut leader = Leader::new(1, active, history, epochs, TIMES, now, &mut out);
+    let mut leader = Leader::new(1, active, pending, history, epochs, TIMES, now, &mut out);
     let (mut next_link, mut waiting, mut ended) = (1, Vec::new(), false);
     while !source.0.is_empty() && !ended {
         match source.byte() % 8 {
@@ -109,7 +128,8 @@ fn leader(bytes: &[u8]) {
             }
             3 if leader.serves() => {
                 let last = leader.history().last();
-                leader.propose(Zxid(last.0 + 1), Bytes::from_static(b"transaction"), None, now, &mut out);
+                let reconfigures = source.byte().is_multiple_of(8).then(|| next(&mut source, last.0 + 1));
+                leader.propose(Zxid(last.0 + 1), Bytes::from_static(b"transaction"), reconfigures, now, &mut out);
             }
             4 => leader.logged(leader.history().last(), &mut out),
             5 => {
