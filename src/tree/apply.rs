@@ -126,7 +126,7 @@ impl Tree {
     ) -> Result<Outcome<'a>, ErrorCode> {
         let full = txn.path.as_deref().unwrap_or("");
         let (parent_path, name) = path::split(full).ok_or(ErrorCode::NO_NODE)?;
-        let parent = self.find(parent_path).ok_or(ErrorCode::NO_NODE)?;
+        let parent = self.find_parent(parent_path).ok_or(ErrorCode::NO_NODE)?;
         let acl = match txn.acl.as_deref() {
             None | Some([]) => AclId::OPEN,
             Some(list) => self.acls.intern(list),

@@ -155,6 +155,12 @@ impl Tree {
         self.index.find(&self.pages, path, self.index.hash(path))
     }
 
+    /// Looks the parent of a path up, by its own path as [`crate::proto::path::split`] gives it. The root is only "" there:
+    /// "/" would be a node without a name, and there is none.
+    fn find_parent(&self, path: &str) -> Option<NodeId> {
+        if path == "/" { None } else { self.find(path) }
+    }
+
     /// A node by its id, which must be live.
     pub fn node(&self, id: NodeId) -> &Node {
         self.pages.get(id)

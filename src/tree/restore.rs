@@ -69,7 +69,7 @@ impl Tree {
         let parent = match &self.restoring.parent {
             Some((path, id)) if path == parent_path => *id,
             _ => {
-                let id = self.find(parent_path).filter(|_| self.restoring.has_root);
+                let id = self.find_parent(parent_path).filter(|_| self.restoring.has_root);
                 let id = id.ok_or_else(|| RestoreError::ParentMissing(full.into()))?;
                 self.restoring.parent = Some((parent_path.into(), id));
                 id

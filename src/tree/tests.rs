@@ -46,6 +46,18 @@ fn system_nodes_start_with_negative_cversions() {
     assert_eq!(tree.stat(tree.get("/zookeeper/config").unwrap()).aversion, -1);
 }
 
+/// No leader makes such a transaction; a file can hold it.
+#[test]
+fn a_node_below_one_without_a_name_is_not_created() {
+    let mut tree = tree();
+    apply(&mut tree, 1, OpCode::CREATE, &create("//a", b"", 1));
+    assert!(tree.find("/a").is_none() && tree.find("//a").is_none());
+    assert_eq!(tree.digest(), tree.digest_from_scratch());
+    let mut restored = Tree::new(OwnerRules { extended_types: true, emulate_353: false }, true);
+    restored.restore_node("", None, -1, Default::default()).unwrap();
+    assert!(restored.restore_node("//a", None, -1, Default::default()).is_err());
+}
+
 #[test]
 fn creation_and_deletion_both_move_the_shown_cversion() {
     let mut tree = tree();
