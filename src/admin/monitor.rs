@@ -89,12 +89,12 @@ fn put_default(readings: &Readings, out: &mut Vec<(String, Shown)>) {
 
 fn put_default_summary(summary: Summary, key: &str, values: &Distribution, out: &mut Vec<(String, Shown)>) {
     let name = prefixed(key, summary.name());
-    put(out, format!("avg_{name}"), mean(values.sum, values.count));
+    put(out, format!("avg_{name}"), mean(values.sum(), values.count()));
     let mut figure = |figure: &str, value: i64| put(out, format!("{figure}_{name}"), value);
     figure("min", values.min());
     figure("max", values.max());
-    figure("cnt", values.count as i64);
-    figure("sum", values.sum);
+    figure("cnt", values.count() as i64);
+    figure("sum", values.sum());
     if summary.form().has_percentiles() {
         for (percentile, quantile) in PERCENTILES {
             figure(percentile, values.quantile(quantile).unwrap_or(0.0).round() as i64);
@@ -116,8 +116,8 @@ fn put_prometheus(readings: &Readings, out: &mut Vec<(String, Shown)>) {
             let value = values.ranked(*quantile).unwrap_or(f64::NAN);
             put(out, labelled(name, key, Some(*quantile)), value);
         }
-        put(out, labelled(&format!("{name}_count"), key, None), values.count as f64);
-        put(out, labelled(&format!("{name}_sum"), key, None), values.sum as f64);
+        put(out, labelled(&format!("{name}_count"), key, None), values.count() as f64);
+        put(out, labelled(&format!("{name}_sum"), key, None), values.sum() as f64);
     }
 }
 

@@ -132,8 +132,8 @@ fn put_summary(summary: Summary, key: &str, values: &Distribution, out: &mut Str
         labels.pop();
     }
     // The exporter's suffixes leave out what a name ends with already, and `snap_count` is such a name.
-    put_line(&format!("{name}_count"), &labels, values.count as f64, out);
-    put_line(&format!("{name}_sum"), &labels, values.sum as f64, out);
+    put_line(&format!("{name}_count"), &labels, values.count() as f64, out);
+    put_line(&format!("{name}_sum"), &labels, values.sum() as f64, out);
 }
 
 fn put_histograms(readings: &Readings, out: &mut String) {

@@ -68,10 +68,13 @@ fn value_of(cell: u16) -> u64 {
 /// Values of a summary: sum, number, extremes, and how they are spread where quantiles are wanted.
 #[derive(Debug, Clone, Default)]
 pub struct Distribution {
+    /// The last value, and how often it came since it was another's turn: not among the figures below yet. What is
+    /// counted for each request is mostly like the one before, and costs one comparison then.
+    run: (i64, u32),
     /// Sum of the values.
-    pub sum: i64,
+    sum: i64,
     /// How many there were.
-    pub count: u64,
+    count: u64,
     /// Least and greatest; of no meaning without values.
     extremes: (i64, i64),
     spread: Spread,
@@ -88,8 +91,14 @@ impl Distribution {
     }
 
     /// Adds a value. Among the quantiles, a value below 0 counts as 0.
+    #[inline]
     pub fn record(&mut self, value: i64) {
-        self.record_many(value, 1);
+        if value == self.run.0 && self.run.1 < u32::MAX {
+            self.run.1 += 1;
+        } else {
+            self.settle();
+            self.run = (value, 1);
+        }
     }
 
     /// Adds a value that came several times.
@@ -106,8 +115,14 @@ impl Distribution {
         }
     }
 
+    fn settle(&mut self) {
+        let (value, times) = std::mem::take(&mut self.run);
+        self.record_many(value, times);
+    }
+
     /// A window ends: of a distribution that forgets, the oldest values are no longer among the quantiles.
     pub fn turn(&mut self) {
+        self.settle();
         if self.spread != Spread::Recent || self.newest.cells.is_empty() && self.older.is_empty() {
             return;
         }
@@ -122,6 +137,7 @@ impl Distribution {
 
     /// Adds what another thread recorded.
     pub fn merge(&mut self, other: &Distribution) {
+        self.record_many(other.run.0, other.run.1);
         if other.count == 0 {
             return;
         }
@@ -142,14 +158,33 @@ impl Distribution {
         }
     }
 
+    /// Sum of the values.
+    pub fn sum(&self) -> i64 {
+        self.sum.saturating_add(self.run.0.saturating_mul(i64::from(self.run.1)))
+    }
+
+    /// How many there were.
+    pub fn count(&self) -> u64 {
+        self.count + u64::from(self.run.1)
+    }
+
     /// Least value; 0 when there is none.
     pub fn min(&self) -> i64 {
-        if self.count == 0 { 0 } else { self.extremes.0 }
+        self.extreme(self.extremes.0, i64::min)
     }
 
     /// Greatest value; 0 when there is none.
     pub fn max(&self) -> i64 {
-        if self.count == 0 { 0 } else { self.extremes.1 }
+        self.extreme(self.extremes.1, i64::max)
+    }
+
+    fn extreme(&self, settled: i64, of: impl FnOnce(i64, i64) -> i64) -> i64 {
+        match (self.count, self.run.1) {
+            // Without values the run is of zeros.
+            (0, _) => self.run.0,
+            (_, 0) => settled,
+            _ => of(settled, self.run.0),
+        }
     }
 
     /// The value at a quantile, interpolated between its neighbours; `None` without values
@@ -175,6 +210,10 @@ impl Distribution {
         let mut all = self.newest.clone();
         for window in &self.older {
             window.cells.iter().for_each(|(cell, times)| all.add(*cell, *times));
+        }
+        let (value, times) = self.run;
+        if self.spread != Spread::None && times > 0 {
+            all.add(cell_of(u64::try_from(value).unwrap_or(0)), times);
         }
         let count = all.cells.iter().map(|(_, times)| u64::from(*times)).sum();
         (count > 0).then_some((all, count))
@@ -204,7 +243,7 @@ mod tests {
     #[test]
     fn nothing_recorded_is_nothing() {
         let empty = of(&[]);
-        assert_eq!((empty.min(), empty.max(), empty.sum, empty.count, empty.quantile(0.5)), (0, 0, 0, 0, None));
+        assert_eq!((empty.min(), empty.max(), empty.sum(), empty.count(), empty.quantile(0.5)), (0, 0, 0, 0, None));
         assert_eq!(empty.ranked(0.5), None);
     }
 
@@ -238,7 +277,7 @@ mod tests {
     #[test]
     fn extreme_values_are_taken() {
         let wide = of(&[i64::MIN, -1, 0, i64::MAX]);
-        assert_eq!((wide.min(), wide.max(), wide.count), (i64::MIN, i64::MAX, 4));
+        assert_eq!((wide.min(), wide.max(), wide.count()), (i64::MIN, i64::MAX, 4));
         assert!(wide.quantile(0.999).unwrap() > 9.0e18);
         assert_eq!(wide.quantile(0.01), Some(0.0));
     }
@@ -257,7 +296,7 @@ mod tests {
         for _ in 0..WINDOWS {
             recent.turn();
         }
-        assert_eq!((recent.ranked(0.5), recent.sum, recent.count), (None, 10, 2));
+        assert_eq!((recent.ranked(0.5), recent.sum(), recent.count()), (None, 10, 2));
         assert!(recent.older.is_empty() && recent.newest.cells.is_empty(), "it takes no memory any more");
     }
 
@@ -280,7 +319,7 @@ mod tests {
         let mut often = of(&[1]);
         often.record_many(4, 3);
         often.record_many(100, 0);
-        assert_eq!((often.sum, often.count, often.max(), often.ranked(0.5)), (13, 4, 4, Some(4.0)));
+        assert_eq!((often.sum(), often.count(), often.max(), often.ranked(0.5)), (13, 4, 4, Some(4.0)));
     }
 
     proptest! {
@@ -293,7 +332,7 @@ mod tests {
             for quantile in [0.5, 0.95, 0.999] {
                 prop_assert_eq!(merged.quantile(quantile), all.quantile(quantile));
             }
-            prop_assert_eq!((merged.min(), merged.max(), merged.sum, merged.count), (all.min(), all.max(), all.sum, all.count));
+            prop_assert_eq!((merged.min(), merged.max(), merged.sum(), merged.count()), (all.min(), all.max(), all.sum(), all.count()));
         }
 
         #[test]

@@ -329,7 +329,7 @@ mod tests {
         assert_eq!(reading(&one, QUOTA_EXCEEDED_ERROR_PER_NAMESPACE, "a"), Some(2));
         for wanted in [READLATENCY, READ_PER_NAMESPACE] {
             let (_, _, values) = one.summaries().find(|(summary, ..)| *summary == wanted).unwrap();
-            assert_eq!((values.min(), values.max(), values.sum, values.count), (3, 5, 8, 2));
+            assert_eq!((values.min(), values.max(), values.sum(), values.count()), (3, 5, 8, 2));
         }
         assert_eq!(one.gauges().collect::<Vec<_>>(), [(UPTIME, "", Number::Integer(7))]);
         assert_eq!(one.own().collect::<Vec<_>>(), [(QUEUE_LENGTH, "log", 2.0)]);
@@ -346,7 +346,7 @@ mod tests {
             readings.set(UPTIME, 1);
             readings.reset();
             assert_eq!(readings.counters().map(|(.., events)| events).sum::<i64>(), left);
-            assert_eq!(readings.summaries().map(|(.., values)| values.count).sum::<u64>(), left as u64);
+            assert_eq!(readings.summaries().map(|(.., values)| values.count()).sum::<u64>(), left as u64);
             assert_eq!(readings.gauges().count(), 1);
         }
     }
@@ -360,7 +360,7 @@ mod tests {
         readings.add_for(QUOTA_EXCEEDED_ERROR_PER_NAMESPACE, "a", 1);
         readings.observe(FSYNC_SECONDS, "", 70, 1);
         assert!(readings.counters().all(|(.., events)| events == 0));
-        assert!(readings.summaries().all(|(.., values)| values.count == 0));
+        assert!(readings.summaries().all(|(.., values)| values.count() == 0));
         assert_eq!(readings.histograms().count(), 0);
     }
 
@@ -372,7 +372,7 @@ mod tests {
         }
         let keys: Vec<_> = readings.summaries().filter(|(summary, ..)| *summary == WRITE_PER_NAMESPACE).collect();
         assert_eq!(keys.len(), KEYS_MAX + 1);
-        assert!(keys.iter().any(|(_, key, values)| *key == "other" && values.count == 10));
+        assert!(keys.iter().any(|(_, key, values)| *key == "other" && values.count() == 10));
         assert!(keys.is_sorted_by_key(|(_, key, _)| *key));
     }
 
@@ -382,7 +382,7 @@ mod tests {
         readings.record_shared(PREP_PROCESS_TIME, 11, 4);
         readings.record_shared(PREP_PROCESS_TIME, 5, 0);
         let (_, _, values) = readings.summaries().find(|(summary, ..)| *summary == PREP_PROCESS_TIME).unwrap();
-        assert_eq!((values.sum, values.count, values.max()), (11, 4, 5));
+        assert_eq!((values.sum(), values.count(), values.max()), (11, 4, 5));
     }
 
     #[test]

@@ -176,8 +176,9 @@ pub fn count_namespace(readings: &mut Readings, request: &ReadRequest<'_>, reply
 }
 
 fn count_path(readings: &mut Readings, path: &[u8], bytes: usize) {
-    let name = path.split(|byte| *byte == b'/').nth(1).and_then(|name| std::str::from_utf8(name).ok());
-    if let Some(namespace) = name.filter(|name| !name.is_empty()) {
+    let [b'/', names @ ..] = path else { return };
+    let name = &names[..names.iter().position(|byte| *byte == b'/').unwrap_or(names.len())];
+    if let Some(namespace) = std::str::from_utf8(name).ok().filter(|name| !name.is_empty()) {
         readings.record_for(metrics::READ_PER_NAMESPACE, namespace, (path.len() + bytes + STAT) as i64);
     }
 }
@@ -275,7 +276,7 @@ mod tests {
 
     fn summed(readings: &Readings, wanted: Summary, of: &str) -> (u64, i64) {
         let found = readings.summaries().find(|(summary, key, _)| *summary == wanted && *key == of);
-        found.map_or((0, 0), |(.., values)| (values.count, values.sum))
+        found.map_or((0, 0), |(.., values)| (values.count(), values.sum()))
     }
 
     fn frame(body: &[u8]) -> Vec<u8> {

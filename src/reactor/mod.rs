@@ -608,16 +608,16 @@ impl Reactor {
             self.reads += 1;
             self.readings.record(metrics::READ_COMMITPROC_TIME_MS, now_ms - since_ms);
         }
-        let size = answer.len();
+        let (size, path) = (answer.len(), || path_of(op, body));
         let latency = connection.replied(op, xid, tree.zxid().0, since_ms, now_ms);
         self.stats.count(latency);
         if let Some(ledger) = &mut self.ledger {
             connection.tally.bytes += size as u64;
-            ledger.read(number, op, path_of(op, body), HEADER + body.len() + size);
+            ledger.read(number, op, path(), HEADER + body.len() + size);
         }
         if self.settings.slow_request_ms > 0 {
-            self.slow.waited(&self.settings, connection, op, xid, path_of(op, body), latency, now_ms);
-            self.slow.read(number, op, xid, path_of(op, body), size);
+            self.slow.waited(&self.settings, connection, op, xid, path(), latency, now_ms);
+            self.slow.read(number, op, xid, path(), size);
         }
         if size > 0 {
             let answer = &connection.output[start..];

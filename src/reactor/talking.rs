@@ -39,10 +39,9 @@ impl Reactor {
 
     /// A request that is not read from the tree at once has come.
     pub(super) fn count_request(&mut self, op: OpCode, body: &[u8], bytes: usize) {
-        let Some(ledger) = &mut self.ledger else { return };
-        let tally = Tally { requests: 1, bytes: (HEADER + bytes) as u64, time_us: 0 };
-        let prefix = path_of(op, body).map(|path| ledger.prefix(path));
-        ledger.count(op, prefix, tally);
+        if let Some(ledger) = &mut self.ledger {
+            ledger.came(op, path_of(op, body), HEADER + bytes);
+        }
     }
 
     /// The identities of a connection under one name: what it proved beyond its address. Digests of passwords stay out.

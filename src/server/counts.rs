@@ -291,7 +291,7 @@ mod tests {
 
     fn summed(readings: &Readings, wanted: Summary, key: &str) -> (u64, i64) {
         let found = readings.summaries().find(|(summary, of, _)| *summary == wanted && *of == key);
-        found.map_or((0, 0), |(.., values)| (values.count, values.sum))
+        found.map_or((0, 0), |(.., values)| (values.count(), values.sum()))
     }
 
     #[test]

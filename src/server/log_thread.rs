@@ -262,7 +262,7 @@ mod tests {
         count_group(&mut readings, &group, [10_000, 11_000, 20_000], Some(Duration::from_millis(7)));
         let summed = |wanted: Summary| {
             let (_, _, values) = readings.summaries().find(|(summary, ..)| *summary == wanted).unwrap();
-            (values.count, values.sum)
+            (values.count(), values.sum())
         };
         assert_eq!(summed(metrics::SYNC_PROCESSOR_BATCH_SIZE), (1, 3));
         assert_eq!(summed(metrics::SYNC_PROCESSOR_QUEUE_TIME_MS), (3, 9 + 8 + 1));

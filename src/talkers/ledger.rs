@@ -14,7 +14,7 @@ use std::net::IpAddr;
 
 /// Prefixes that are counted exactly before they go to the sketch.
 const PENDING_MAX: usize = 1_024;
-/// Reads of one turn that share its time; later ones of the turn go without.
+/// Runs of reads of one turn that share its time; later ones of the turn go without.
 const TURN_MAX: usize = 16 << 10;
 /// Bytes of an identity that are shown.
 const IDENTITY_BYTES_MAX: usize = 128;
@@ -53,6 +53,7 @@ impl<K: Hash + Eq + Clone> Board<K> {
     }
 }
 
+/// Reads of a turn that came one behind the other and count for the same.
 #[derive(Debug, Clone, Copy)]
 struct TurnRead {
     connection: u64,
@@ -126,12 +127,27 @@ impl Ledger {
         let tally = Tally { requests: 1, bytes: bytes as u64, time_us: 0 };
         self.operations[operation].0.add(tally);
         let prefix = path.map(|path| self.count_path(path, tally));
-        if self.turn.len() < TURN_MAX {
-            self.turn.push(TurnRead { connection, operation, prefix, weight: READ_WEIGHT + bytes as u64 });
+        let weight = READ_WEIGHT + bytes as u64;
+        let full = self.turn.len() >= TURN_MAX;
+        match self.turn.last_mut() {
+            Some(run) if (run.connection, run.operation, run.prefix) == (connection, operation, prefix) => {
+                run.weight += weight;
+            }
+            _ if !full => self.turn.push(TurnRead { connection, operation, prefix, weight }),
+            _ => {}
         }
     }
 
-    /// Something of a request that is not read from the tree: that it came, or that it was answered.
+    /// A request that is not read from the tree at once has come.
+    pub fn came(&mut self, op: OpCode, path: Option<&str>, bytes: usize) {
+        let tally = Tally { requests: 1, bytes: bytes as u64, time_us: 0 };
+        self.operations[slot(op)].0.add(tally);
+        if let Some(path) = path {
+            self.count_path(path, tally);
+        }
+    }
+
+    /// Something of a request that has come before: that it was answered.
     pub fn count(&mut self, op: OpCode, prefix: Option<&str>, tally: Tally) {
         self.operations[slot(op)].0.add(tally);
         if let Some(prefix) = prefix {
@@ -158,6 +174,12 @@ impl Ledger {
     }
 
     fn count_prefix(&mut self, prefix: &str, tally: Tally) -> usize {
+        if let Some((place, _)) = self.last
+            && *self.pending[place].0 == *prefix
+        {
+            self.pending[place].1.add(tally);
+            return place;
+        }
         let hash = foldhash::fast::FixedState::default().hash_one(prefix);
         if let Some(place) = self.pending_table.find(hash, |place| &*self.pending[*place].0 == prefix) {
             self.pending[*place].1.add(tally);
@@ -191,7 +213,10 @@ impl Ledger {
         for read in &self.turn {
             weight += read.weight;
             // Up to here, so that the parts sum up to the whole.
-            let due = (u128::from(spent_us) * u128::from(weight) / u128::from(total.max(1))) as u64;
+            let due = match spent_us.checked_mul(weight) {
+                Some(product) => product / total.max(1),
+                None => (u128::from(spent_us) * u128::from(weight) / u128::from(total.max(1))) as u64,
+            };
             let time_us = due - given;
             given = due;
             self.operations[read.operation].0.time_us += time_us;
