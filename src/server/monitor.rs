@@ -6,7 +6,7 @@ use super::known::Known;
 use super::measures::Measures;
 use super::member::Role;
 use super::pipeline::Pipeline;
-use crate::admin::process::Process;
+use crate::admin::process::{Process, open_fds};
 use crate::admin::prometheus;
 use crate::config::Config;
 use crate::metrics::{self, Provider, Readings};
@@ -147,10 +147,7 @@ impl Monitor {
             (metrics::OUTSTANDING_REQUESTS, self.pipeline.outstanding() as i64),
             (metrics::WATCH_COUNT, watches as i64),
             (metrics::AUTH_FAILED_COUNT, stats.auth_failed as i64),
-            (
-                metrics::OPEN_FILE_DESCRIPTOR_COUNT,
-                std::fs::read_dir("/proc/self/fd").map_or(0, |all| all.count() as i64),
-            ),
+            (metrics::OPEN_FILE_DESCRIPTOR_COUNT, open_fds() as i64),
             (metrics::MAX_FILE_DESCRIPTOR_COUNT, file_descriptors_max()),
             (metrics::UPTIME, self.pipeline.clock.now_ms()),
             (metrics::LAST_CLIENT_RESPONSE_SIZE, last),
