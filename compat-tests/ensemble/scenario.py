@@ -275,6 +275,48 @@ def leader_dies(kinds, times=3):
         ensemble.end()
 
 
+def leader_stops(kinds):
+    """The leader is asked to stop while a write waits for its quorum: its client gets the answer, and others lead on."""
+    ensemble = Ensemble(kinds)
+    try:
+        ensemble.start()
+        leader = ensemble.leader()
+        assert kinds[leader] == "ox", f"member {leader} leads"
+        others = [process for id, process in ensemble.processes.items() if id != leader]
+        client = Client(ensemble.client(leader), timeout_ms=20000)
+        session, password = client.session, client.password
+        client.create("/before", b"", 1)
+        for process in others:
+            process.send_signal(signal.SIGSTOP)
+        answers = []
+        writer = threading.Thread(target=lambda: answers.append(client.create("/waits", b"", 1)))
+        writer.start()
+        time.sleep(0.1)
+        assert not answers, "without a quorum nothing is acknowledged"
+        ensemble.processes[leader].send_signal(signal.SIGTERM)
+        time.sleep(0.2)
+        for process in others:
+            process.send_signal(signal.SIGCONT)
+        writer.join(5)
+        assert answers == ["/waits"], "the leader has ended without an answer"
+        ensemble.kill(leader, signal.SIGTERM)
+        stopped = time.time()
+        second = ensemble.leader()
+        waited = time.time() - stopped
+        again = Client(ensemble.client(second), timeout_ms=20000, session=session, password=password)
+        again.sync()
+        assert again.exists("/before") and again.exists("/waits"), "an acknowledged write or the session is lost"
+        ensemble.start(leader)
+        ensemble.leader()
+        ensemble.trees()
+        again.end()
+        return f"led again after {waited:.1f} s, the session goes on"
+    finally:
+        for process in ensemble.processes.values():
+            process.send_signal(signal.SIGCONT)
+        ensemble.end()
+
+
 def everybody_dies(kinds):
     ensemble = Ensemble(kinds)
     try:
@@ -401,6 +443,8 @@ JAVA3 = {1: "java", 2: "java", 3: "java"}
 SCENARIOS = [
     ("ox-members", members_and_sessions, OX3),
     ("ox-leader-dies", leader_dies, OX3),
+    ("ox-leader-stops", leader_stops, OX3),
+    ("mixed-leader-stops", leader_stops, OX_LEADS),
     ("ox-everybody-dies", everybody_dies, OX3),
     ("ox-empty-member", empty_member_joins, OX3),
     ("ox-was-away", member_was_away, OX3),

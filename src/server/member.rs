@@ -152,6 +152,11 @@ pub struct LeaderCounts {
 }
 
 impl Member {
+    /// Whether everything for other members has been sent.
+    pub fn nothing_to_send(&self) -> bool {
+        self.links.values().all(|link| link.waiting() == 0)
+    }
+
     pub fn new(role: Role, machine: Machine) -> Self {
         Member {
             role,

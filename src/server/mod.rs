@@ -127,6 +127,8 @@ pub struct Server {
     log_thread: std::thread::JoinHandle<Result<(), StoreError>>,
     admin: Option<AdminServer>,
     metrics: Option<SocketAddr>,
+    /// How long what was accepted may take to be committed once the server ends.
+    patience: Duration,
     /// Keeps other servers and tools away from the folders.
     _lock: FolderLock,
 }
@@ -386,7 +388,8 @@ impl Server {
             ms = started.elapsed().as_millis() as u64,
             "ready"
         );
-        Ok(Server { pipeline, address, log_thread, admin, metrics, _lock: lock })
+        let patience = Duration::from_millis(u64::try_from(config.tick_time_ms).unwrap_or(0));
+        Ok(Server { pipeline, address, log_thread, admin, metrics, patience, _lock: lock })
     }
 
     /// Where the admin server listens, if there is one.
@@ -404,7 +407,7 @@ impl Server {
         self.metrics
     }
 
-    /// Takes no more writes, and returns when everything that was accepted is on disk.
+    /// Takes no more writes, and returns when everything that was accepted is on disk and, within one tick, committed.
     pub fn stop(self) -> Result<(), ServerError> {
         self.pipeline.close();
         self.wait()
@@ -413,6 +416,9 @@ impl Server {
     /// Waits until the log ends, by [`Pipeline::close`] or by a failure.
     pub fn wait(self) -> Result<(), ServerError> {
         let ended = self.log_thread.join();
+        if matches!(ended, Ok(Ok(()))) {
+            self.pipeline.settle(self.patience);
+        }
         if let Some(audit) = &self.pipeline.audit {
             audit.server(Operation::ServerStop, AuditResult::Invoked);
             audit.flush();

@@ -33,7 +33,7 @@ use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Reactors of a server at most.
 pub const REACTORS_MAX: usize = 64;
@@ -540,6 +540,29 @@ impl Pipeline {
     pub fn close(&self) {
         self.lock().closed = true;
         self.to_log.notify_all();
+    }
+
+    /// Behind [`Pipeline::close`] and the end of the log: waits until what was accepted has its quorum, the learners know of it and
+    /// its clients have their answers, but not longer than `patience`. A leader that just ended would leave it to the next one
+    /// whether its last proposals happened, and its clients would not know.
+    pub fn settle(&self, patience: Duration) {
+        let end = Instant::now() + patience;
+        let left = || end.saturating_duration_since(Instant::now());
+        let settled = |state: &State| {
+            !matches!(state.member.role, Role::Alone | Role::Leading)
+                || state.in_flight.is_empty() && state.member.nothing_to_send()
+        };
+        while !settled(&self.lock()) && !left().is_zero() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        // A reactor comes to a question when it has delivered and sent what came before.
+        let (to, from) = std::sync::mpsc::channel::<()>();
+        for mailbox in &self.mailboxes {
+            let to = to.clone();
+            mailbox.ask(Box::new(move |_| drop(to)));
+        }
+        drop(to);
+        let _ = from.recv_timeout(left());
     }
 
     /// Applies in zxid order, a batch in each exclusive visit, and tells the reactors before anybody can read the new state.

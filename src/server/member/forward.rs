@@ -31,7 +31,7 @@ impl Pipeline {
             (reader.long().map_err(short)?, reader.int().map_err(short)?, OpCode(reader.int().map_err(short)?));
         let body = reader.rest();
         let (now_ms, time_ms) = (self.clock.now_ms(), self.clock.wall_ms());
-        if state.member.role != Role::Leading {
+        if state.member.role != Role::Leading || state.closed {
             return Ok(());
         }
         let travels = matches!(op.class(), Some(Class::Write | Class::Session)) || op == OpCode::CREATE_SESSION;
