@@ -219,10 +219,9 @@ impl Pipeline {
     }
 
     /// As leader: a packet of a learner has come.
-    pub(super) fn count_packet_of(&self, link: LinkId, packet: &Packet) {
+    pub(super) fn count_packet_of(&self, state: &mut State, link: LinkId, packet: &Packet) {
         let every = self.ack_logging_frequency();
         if packet.kind == kind::ACK && every > 0 && packet.zxid.0 % every == 0 {
-            let mut state = self.lock();
             let Machine::Leading(leader) = &state.member.machine else { return };
             if let Some(voter) = leader.member(link) {
                 state.count_ack(voter, packet.zxid, every, self.clock.wall_ms());

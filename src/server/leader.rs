@@ -143,10 +143,12 @@ impl Term {
         let ended = loop {
             match reader.next_packet() {
                 Ok(Some(packet)) => {
-                    pipeline.receive_from(id, packet);
-                    packets += 1;
+                    match pipeline.receive_from(id, packet, || reader.read_packet(), &self.setup.log) {
+                        Ok(count) => packets += count,
+                        Err(error) => break error,
+                    }
                     // Who it is, and that it accepts the epoch: from here on it is a member.
-                    if packets == 2 {
+                    if packets >= 2 && !*greeted {
                         place = None;
                         *greeted = true;
                     }

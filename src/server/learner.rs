@@ -131,19 +131,27 @@ fn term(setup: &Setup, leader: ServerId, epochs: Epochs) -> Result<Never, Ended>
 fn converse(setup: &Setup, reader: &mut PacketReader) -> Result<Never, Ended> {
     let pipeline = &setup.pipeline;
     loop {
-        match reader.next_packet()? {
-            None => pipeline.tick(),
-            Some(packet) => match pipeline.receive(packet)? {
-                None => {}
-                Some(Work::Truncate(zxid)) => truncate(setup, zxid)?,
-                Some(Work::Install(zxid)) => install(setup, reader, zxid)?,
-            },
+        let Some(packet) = reader.next_packet()? else {
+            pipeline.tick();
+            match pipeline.ended(Duration::ZERO) {
+                Some(why) => return violation(why),
+                None => continue,
+            }
+        };
+        let more = || reader.read_packet().map_err(Ended::from);
+        let received = pipeline.receive(packet, more, &setup.log)?;
+        match received.work {
+            None => {}
+            Some(Work::Truncate(zxid)) => truncate(setup, zxid)?,
+            Some(Work::Install(zxid)) => install(setup, reader, zxid)?,
         }
-        if let Some(why) = pipeline.ended(Duration::ZERO) {
+        if let Some(why) = received.ended {
             return violation(why);
         }
-        while pipeline.log_backlog() > BACKLOG_MAX {
-            std::thread::sleep(Duration::from_millis(1));
+        if received.backlog > BACKLOG_MAX {
+            while pipeline.log_backlog() > BACKLOG_MAX {
+                std::thread::sleep(Duration::from_millis(1));
+            }
         }
     }
 }
@@ -164,7 +172,7 @@ fn truncate(setup: &Setup, zxid: Zxid) -> Result<(), Ended> {
         }
         Err(error) => return Err(error.into()),
     }
-    let tree = (setup.reload)()?;
+    let tree = (setup.trees.reload)()?;
     let found = tree.zxid();
     if found != zxid {
         return Err(Ended::Files(ServerError::Unsupported(format!("the files end at {found} after a cut at {zxid}"))));
@@ -176,7 +184,7 @@ fn truncate(setup: &Setup, zxid: Zxid) -> Result<(), Ended> {
 /// Takes everything from the leader.
 fn install(setup: &Setup, reader: &mut PacketReader, zxid: Zxid) -> Result<(), Ended> {
     tracing::info!(%zxid, "getting in step: everything is copied from the leader");
-    let mut replay = Replay::new((setup.empty)());
+    let mut replay = Replay::new((setup.trees.empty)());
     reader.socket().set_read_timeout(Some(setup.init))?;
     let ahead = store::read_stream(&mut *reader, zxid, &mut replay);
     let ahead = ahead.map_err(|error| Ended::Connection(error.to_string()))?;

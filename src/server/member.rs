@@ -2,6 +2,7 @@
 //! under the lock of the pipeline, so proposals, commits and the joining of a learner have one order.
 
 mod forward;
+mod receive;
 
 use super::known::Known;
 use super::link::Link;
@@ -14,8 +15,7 @@ use crate::reactor::Item;
 use crate::store::{EpochFile, Epochs, StoreError};
 use crate::tree::Tree;
 use crate::zab::{
-    History, LEADER, Leader, Learner, LinkId, Membership, Output, Packet, Pending, Plan, ServerId, Times, Violation,
-    kind,
+    History, LEADER, Leader, Learner, LinkId, Membership, Output, Pending, Plan, ServerId, Times, Violation,
 };
 use bytes::Bytes;
 use hashbrown::HashMap;
@@ -224,12 +224,6 @@ impl Member {
     fn waiting(&self) -> usize {
         self.waiting.values().map(VecDeque::len).sum()
     }
-
-    fn send(&self, packet: &Packet) {
-        if let Some(link) = self.links.get(&LEADER) {
-            link.send(packet.encode());
-        }
-    }
 }
 
 /// What was promised to others cannot be kept: a quorum survives one lost member better than one wrong member.
@@ -295,13 +289,20 @@ impl Pipeline {
         self.lock().member.roll.take()
     }
 
-    /// Carries out what a machine has put out, in its order.
+    /// Carries out what a machine has put out, in its order. Only that transactions are applied together: neither the log
+    /// nor another member asks how far the tree is.
     pub(super) fn perform(&self, state: &mut State, out: Vec<Output>, wakes: &mut Wakes) {
+        let mut due = None;
         for output in out {
+            if !matches!(output, Output::Apply(_) | Output::Append { .. } | Output::Flush | Output::Send { .. })
+                && let Some(zxid) = due.take()
+            {
+                self.apply(state, zxid, wakes);
+            }
             match output {
                 Output::Send { link, packet } => {
                     if let Some(link) = state.member.links.get(&link) {
-                        link.send(packet);
+                        wakes.send(link, &packet);
                     }
                 }
                 Output::Close { link, why } => {
@@ -318,10 +319,11 @@ impl Pipeline {
                 Output::Append { zxid, record } => self.append(state, zxid, record, wakes),
                 // Whatever was appended is on its way to the disk; the log thread syncs each group.
                 Output::Flush => {}
-                Output::Apply(zxid) => self.apply(state, zxid, wakes),
+                Output::Apply(zxid) => due = Some(zxid),
                 Output::Join { link, member, peer } => {
                     if let Some(link) = state.member.links.get(&link) {
                         link.join(member, peer);
+                        wakes.link(link);
                     }
                 }
                 Output::Truncate(zxid) => state.member.work = Some(Work::Truncate(zxid)),
@@ -335,7 +337,7 @@ impl Pipeline {
                 Output::Revalidate { link, data } => match self.revalidate(state, link, &data) {
                     Ok(answer) => {
                         if let Some(link) = state.member.links.get(&link) {
-                            link.send(answer);
+                            wakes.send(link, &answer);
                         }
                     }
                     Err(violation) => self.hang_up(state, link, violation),
@@ -343,7 +345,9 @@ impl Pipeline {
                 Output::Touched(data) => self.touched(state, &data),
                 Output::Pong(zxid) => {
                     let pong = self.pong(state, zxid);
-                    state.member.send(&pong);
+                    if let Some(link) = state.member.links.get(&LEADER) {
+                        wakes.send(link, &pong.encode());
+                    }
                 }
                 Output::Synced => self.synced(state, wakes),
                 Output::Revalidated(data) => self.revalidated(state, &data, wakes),
@@ -364,6 +368,9 @@ impl Pipeline {
                     self.term_changed.notify_all();
                 }
             }
+        }
+        if let Some(zxid) = due {
+            self.apply(state, zxid, wakes);
         }
         self.finish_local_ends(state, wakes);
     }
@@ -688,16 +695,6 @@ impl Pipeline {
         }
     }
 
-    /// As leader: a packet of a learner.
-    pub fn receive_from(&self, id: LinkId, packet: Packet) {
-        self.count_packet_of(id, &packet);
-        self.step(|machine, now_ms, out| {
-            if let Machine::Leading(leader) = machine {
-                leader.receive(id, packet, now_ms, out);
-            }
-        });
-    }
-
     /// As leader: the oldest transaction that memory holds, when a learner at `peer` lacks older ones.
     pub fn missing_from_memory(&self, peer: Zxid) -> Option<Zxid> {
         self.lock().member.machine.history().missing_from_memory(peer)
@@ -716,17 +713,5 @@ impl Pipeline {
             Plan::Trunc(_) => {}
         }
         Some(plan)
-    }
-
-    /// As learner: a packet of the leader. What it asks for is done before the next one.
-    pub fn receive(&self, packet: Packet) -> Result<Option<Work>, Violation> {
-        if matches!(packet.kind, kind::COMMIT | kind::INFORM) {
-            self.lock().count_commit();
-        }
-        self.step(|machine, now_ms, out| match machine {
-            Machine::Learning(learner) => learner.receive(packet, now_ms, out),
-            _ => Ok(()),
-        })?;
-        Ok(self.lock().member.work.take())
     }
 }

@@ -257,7 +257,7 @@ impl Server {
         let listener = listen(config)?;
         let address = listener.local_addr().map_err(|error| ServerError::System { what: "address", error })?;
         let log = Arc::new(open_log(config, &pipeline, &dirs, &measures, &snapshotter));
-        let writing = log.clone();
+        let (writing, lone) = (log.clone(), log.clone());
         let log_thread = thread("log".into(), move || writing.run())?;
         let monitor = Monitor::new(config, pipeline.clone(), measures.clone(), loaded, known.clone());
         let words = Words::new(config, address.port(), dirs.clone(), monitor.clone(), trace_mask);
@@ -349,13 +349,16 @@ impl Server {
                 known.clone(),
                 dirs.clone(),
                 pipeline.clone(),
+                lone,
                 taking,
-                Box::new(move || {
-                    let mut tree = load(&again, &reloading, owners, field_max)?.0;
-                    configured.put_into(&mut tree, clock.wall_ms());
-                    Ok(tree)
-                }),
-                Box::new(move || Tree::new(owners, digest)),
+                quorum::Trees {
+                    reload: Box::new(move || {
+                        let mut tree = load(&again, &reloading, owners, field_max)?.0;
+                        configured.put_into(&mut tree, clock.wall_ms());
+                        Ok(tree)
+                    }),
+                    empty: Box::new(move || Tree::new(owners, digest)),
+                },
             );
             pipeline.set_duties(quorum::duties(dirs.clone(), known, election.settle()));
             let patience_ms = i64::from(config.leader_max_time_to_wait_for_epoch_ms);

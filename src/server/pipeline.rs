@@ -10,7 +10,8 @@ use super::audit_log::AuditLog;
 use super::batch::Batch;
 use super::counts::{Visit, count_written, ms};
 use super::gate::Gate;
-use super::log_thread::Log;
+use super::link::Link;
+use super::log_thread::{Held, Log};
 use super::mailbox::Mailbox;
 use super::member::{Duties, Machine, Member, Role};
 use crate::auth::Policy;
@@ -78,7 +79,7 @@ pub(super) struct State {
     pub(super) in_flight: VecDeque<InFlight>,
     pub(super) to_log: Vec<ToLog>,
     /// Their bytes.
-    to_log_bytes: usize,
+    pub(super) to_log_bytes: usize,
     pub(super) throttle: ConnectionThrottle,
     /// What is counted for metrics.
     pub(super) readings: Readings,
@@ -108,15 +109,30 @@ impl State {
     }
 }
 
-/// Threads to wake once the lock is free: one that is woken under it would at once wait for it again.
+/// What waits until the lock is free. Threads to wake: one that is woken under it would at once wait for it again. Links
+/// whose packets go to the socket then.
 #[derive(Default)]
 pub(super) struct Wakes {
     log: bool,
     /// A bit for each reactor.
     reactors: u64,
+    links: Vec<Link>,
 }
 
 impl Wakes {
+    /// Queues a packet, in the order of the lock.
+    pub(super) fn send(&mut self, link: &Link, packet: &[u8]) {
+        link.send(packet);
+        self.link(link);
+    }
+
+    /// Something is queued in it.
+    pub(super) fn link(&mut self, link: &Link) {
+        if self.links.iter().all(|other| other.id != link.id) {
+            self.links.push(link.clone());
+        }
+    }
+
     pub(super) fn reactor(&mut self, id: usize) {
         self.reactors |= 1 << id;
     }
@@ -272,7 +288,10 @@ impl Pipeline {
             Role::Alone | Role::Leading => {}
             Role::Following | Role::Observing => {
                 state.count_forwarded(submissions);
-                return self.forward(&mut state, submissions);
+                let mut wakes = Wakes::default();
+                self.forward(&mut state, submissions, &mut wakes);
+                drop(state);
+                return self.wake(&wakes);
             }
             Role::ReadOnly => return self.submit_read_only(&mut state, submissions),
             Role::Looking | Role::Syncing => {
@@ -397,21 +416,35 @@ impl Pipeline {
             self.mailboxes[usize::from(reactor)].deliver(Delivery { items: vec![item], bytes: Vec::new() });
             wakes.reactor(usize::from(reactor));
         }
-        // The log thread sleeps, and whoever comes now wakes it: what it then takes is written behind this record.
-        let lone = wakes.log && state.to_log.len() == 1 && state.member.role == Role::Alone;
-        let own = log.filter(|_| lone).and_then(|log| Some((log, log.hold_if_quick()?)));
-        let batch = own.map(|(log, held)| {
-            (wakes.log, state.log_sleeps, state.to_log_bytes) = (false, true, 0);
-            (log, held, std::mem::take(&mut state.to_log))
-        });
+        let log = log.filter(|_| state.to_log.len() == 1);
+        self.leave(state, wakes, log);
+    }
+
+    /// Frees the lock, and does what waited for that. With a log, the caller has time to write to it itself.
+    pub(super) fn leave(&self, mut state: MutexGuard<'_, State>, mut wakes: Wakes, log: Option<&Log>) {
+        let own = log.and_then(|log| Some((log, Self::take_from_sleeper(&mut state, &mut wakes, log)?)));
         drop(state);
         self.wake(&wakes);
-        if let Some((log, held, batch)) = batch {
+        if let Some((log, (held, batch))) = own {
             log.write_held(held, &batch);
         }
     }
 
+    /// What the log thread would have to be woken for, if it can be written quickly. The thread sleeps on, and whoever
+    /// comes now wakes it: what it then takes is written behind this.
+    fn take_from_sleeper<'a>(
+        state: &mut State,
+        wakes: &mut Wakes,
+        log: &'a Log,
+    ) -> Option<(MutexGuard<'a, Held>, Vec<ToLog>)> {
+        let held = if wakes.log { log.hold_if_quick()? } else { return None };
+        (wakes.log, state.log_sleeps, state.to_log_bytes) = (false, true, 0);
+        Some((held, std::mem::take(&mut state.to_log)))
+    }
+
     pub(super) fn wake(&self, wakes: &Wakes) {
+        // First what others wait for, far away.
+        wakes.links.iter().for_each(Link::flush);
         if wakes.log {
             self.to_log.notify_one();
         }

@@ -5,6 +5,7 @@ use super::give_up::give_up;
 use super::known::Known;
 use super::leader;
 use super::learner::{self, Ended};
+use super::log_thread::Log;
 use super::member::Duties;
 use super::pipeline::Pipeline;
 use super::snapshots::Snapshotter;
@@ -79,18 +80,26 @@ pub struct Setup {
     pub dirs: Dirs,
     /// The write path.
     pub pipeline: Arc<Pipeline>,
+    /// The log, for whoever has time to write it.
+    pub log: Arc<Log>,
     /// Snapshots.
     pub snapshotter: Arc<Snapshotter>,
-    /// Reads the files into a new tree.
-    pub reload: Box<dyn Fn() -> Result<Tree, ServerError> + Send + Sync>,
-    /// An empty tree to be filled.
-    pub empty: Box<dyn Fn() -> Tree + Send + Sync>,
+    /// Where trees come from.
+    pub trees: Trees,
     /// `readonlymode.enabled`: how long there must be no leader before clients may read without one.
     pub read_only_after: Option<Duration>,
     /// Numbers of links.
     pub links: AtomicU64,
     /// What the last leader wanted to be taken back could not be: it is asked for a copy.
     pub wants_copy: AtomicBool,
+}
+
+/// Makes trees as this server keeps them.
+pub struct Trees {
+    /// Reads the files into a new tree.
+    pub reload: Box<dyn Fn() -> Result<Tree, ServerError> + Send + Sync>,
+    /// An empty tree to be filled.
+    pub empty: Box<dyn Fn() -> Tree + Send + Sync>,
 }
 
 impl Setup {
@@ -100,9 +109,9 @@ impl Setup {
         known: Arc<Known>,
         dirs: Dirs,
         pipeline: Arc<Pipeline>,
+        log: Arc<Log>,
         snapshotter: Arc<Snapshotter>,
-        reload: Box<dyn Fn() -> Result<Tree, ServerError> + Send + Sync>,
-        empty: Box<dyn Fn() -> Tree + Send + Sync>,
+        trees: Trees,
     ) -> Self {
         let tick = Duration::from_millis(u64::try_from(config.tick_time_ms).unwrap_or(2000));
         let ticks = |count: i32| tick * u32::try_from(count).unwrap_or(1).max(1);
@@ -123,9 +132,9 @@ impl Setup {
             listen_on_all: config.quorum_listen_on_all_ips,
             dirs,
             pipeline,
+            log,
             snapshotter,
-            reload,
-            empty,
+            trees,
             read_only_after: config.read_only_mode.then(|| tick.max(READ_ONLY_PATIENCE)),
             links: AtomicU64::new(1),
             wants_copy: AtomicBool::new(false),

@@ -130,17 +130,17 @@ impl Pipeline {
     }
 
     /// As learner: what own clients want goes to the leader, in order.
-    pub(in crate::server) fn forward(&self, state: &mut State, submissions: &mut Vec<Submission>) {
+    pub(in crate::server) fn forward(&self, state: &mut State, submissions: &mut Vec<Submission>, wakes: &mut Wakes) {
         let (now_ms, since_us) = (self.clock.now_ms(), self.clock.now_us());
         let Some(leader) = state.member.links.get(&LEADER).cloned() else { return submissions.clear() };
-        let ask = |session: SessionId, xid: i32, op: OpCode, body: &[u8], identities: &[Id]| {
+        let ask = |session: SessionId, xid: i32, op: OpCode, body: &[u8], identities: &[Id], wakes: &mut Wakes| {
             let mut data = session.to_bytes();
             xid.encode(&mut data);
             op.0.encode(&mut data);
             data.extend_from_slice(body);
             let mut packet = Packet::with(kind::REQUEST, Zxid(-1), data);
             packet.ids = Some(identities.to_vec());
-            leader.send(packet.encode());
+            wakes.send(&leader, &packet.encode());
         };
         for Submission { connection, what } in submissions.drain(..) {
             match what {
@@ -152,7 +152,7 @@ impl Pipeline {
                         Before::Refuse => refused = Some(ErrorCode::EPHEMERAL_ON_LOCAL_SESSION),
                         Before::Upgrade => {
                             if let Some(timeout_ms) = state.engine.upgrade(session) {
-                                ask(session, 0, OpCode::CREATE_SESSION, &timeout_ms.to_bytes(), &[]);
+                                ask(session, 0, OpCode::CREATE_SESSION, &timeout_ms.to_bytes(), &[], wakes);
                             }
                         }
                     }
@@ -174,7 +174,7 @@ impl Pipeline {
                         });
                         continue;
                     }
-                    ask(session, xid, op, &body, &identities);
+                    ask(session, xid, op, &body, &identities, wakes);
                     let sync = op == OpCode::SYNC;
                     let write = InFlight {
                         zxid: Zxid::ZERO,
@@ -205,7 +205,7 @@ impl Pipeline {
                     let session = state.engine.sessions.next_id();
                     let touch = state.engine.sessions.track(session, timeout_ms, now_ms);
                     state.engine.sessions.bind(session, connection);
-                    ask(session, 0, OpCode::CREATE_SESSION, &timeout_ms.to_bytes(), &[]);
+                    ask(session, 0, OpCode::CREATE_SESSION, &timeout_ms.to_bytes(), &[], wakes);
                     state.member.waiting.entry(session).or_default().push_back(InFlight {
                         zxid: Zxid::ZERO,
                         record: Bytes::new(),
@@ -236,14 +236,12 @@ impl Pipeline {
                     }
                     let mut data = session.to_bytes();
                     timeout_ms.encode(&mut data);
-                    leader.send(Packet::with(kind::REVALIDATE, Zxid(-1), data).encode());
+                    wakes.send(&leader, &Packet::with(kind::REVALIDATE, Zxid(-1), data).encode());
                     state.member.resuming.push_back((session, connection, timeout_ms));
                 }
             }
         }
-        let mut wakes = Wakes::default();
-        self.finish_local_ends(state, &mut wakes);
-        self.wake(&wakes);
+        self.finish_local_ends(state, wakes);
         self.count(state);
     }
 
