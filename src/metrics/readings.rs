@@ -67,6 +67,15 @@ impl<T> Keyed<T> {
         &mut self.all[self.last].1
     }
 
+    /// As `get`, for bytes that nobody has looked at; none if they are no text.
+    #[inline]
+    fn get_bytes(&mut self, key: &[u8], empty: impl FnOnce() -> T) -> Option<&mut T> {
+        if self.all.get(self.last).is_none_or(|(last, _)| last.as_bytes() != key) {
+            self.last = self.place(std::str::from_utf8(key).ok()?, empty);
+        }
+        Some(&mut self.all[self.last].1)
+    }
+
     fn place(&mut self, key: &str, empty: impl FnOnce() -> T) -> usize {
         if let Some(place) = self.places.get(key) {
             return *place;
@@ -135,6 +144,7 @@ impl Readings {
     }
 
     /// Counts events.
+    #[inline]
     pub fn add(&mut self, counter: Counter, events: i64) {
         debug_assert!(!counter.form().is_keyed(), "{} wants a key", counter.name());
         if self.provider != Provider::None {
@@ -151,8 +161,12 @@ impl Readings {
     }
 
     /// Takes a value into a summary.
+    #[inline]
     pub fn record(&mut self, summary: Summary, value: i64) {
-        self.record_many(summary, value, 1);
+        debug_assert!(!summary.form().is_keyed(), "{} wants a key", summary.name());
+        if self.provider != Provider::None {
+            self.summaries[usize::from(summary.0)].record(value);
+        }
     }
 
     /// Takes a value that came several times into a summary.
@@ -172,12 +186,15 @@ impl Readings {
         }
     }
 
-    /// Takes a value into a summary of a key.
-    pub fn record_for(&mut self, summary: Summary, key: &str, value: i64) {
+    /// Takes a value into a summary of a key. Bytes that are no text are none.
+    #[inline]
+    pub fn record_for(&mut self, summary: Summary, key: impl AsRef<[u8]>, value: i64) {
         debug_assert!(summary.form().is_keyed(), "{} has no keys", summary.name());
         if self.provider != Provider::None {
             let empty = || empty(self.provider, summary);
-            self.keyed_summaries[usize::from(summary.0)].get(key, empty).record(value);
+            if let Some(of) = self.keyed_summaries[usize::from(summary.0)].get_bytes(key.as_ref(), empty) {
+                of.record(value);
+            }
         }
     }
 
@@ -368,7 +385,7 @@ mod tests {
     fn keys_are_bounded() {
         let mut readings = Readings::new(Provider::Default);
         for number in 0..KEYS_MAX + 10 {
-            readings.record_for(WRITE_PER_NAMESPACE, &number.to_string(), 1);
+            readings.record_for(WRITE_PER_NAMESPACE, number.to_string(), 1);
         }
         let keys: Vec<_> = readings.summaries().filter(|(summary, ..)| *summary == WRITE_PER_NAMESPACE).collect();
         assert_eq!(keys.len(), KEYS_MAX + 1);

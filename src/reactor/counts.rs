@@ -178,8 +178,8 @@ pub fn count_namespace(readings: &mut Readings, request: &ReadRequest<'_>, reply
 fn count_path(readings: &mut Readings, path: &[u8], bytes: usize) {
     let [b'/', names @ ..] = path else { return };
     let name = &names[..names.iter().position(|byte| *byte == b'/').unwrap_or(names.len())];
-    if let Some(namespace) = std::str::from_utf8(name).ok().filter(|name| !name.is_empty()) {
-        readings.record_for(metrics::READ_PER_NAMESPACE, namespace, (path.len() + bytes + STAT) as i64);
+    if !name.is_empty() {
+        readings.record_for(metrics::READ_PER_NAMESPACE, name, (path.len() + bytes + STAT) as i64);
     }
 }
 

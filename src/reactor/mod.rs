@@ -41,7 +41,7 @@ use crate::proto::acl::Id;
 use crate::proto::records::RequestHeader;
 use crate::proto::session::SessionId;
 use crate::proto::{Class, ErrorCode, OpCode, Zxid};
-use crate::talkers::{self, Ledger, Tally, path_of};
+use crate::talkers::{self, Ledger, Tally, path_bytes, path_of};
 use crate::throttle::{Entry, LargeRequests, RequestThrottle, pauses_reading};
 use crate::tree::Tree;
 use auditing::{Audited, Departed};
@@ -613,7 +613,7 @@ impl Reactor {
         self.stats.count(latency);
         if let Some(ledger) = &mut self.ledger {
             connection.tally.bytes += size as u64;
-            ledger.read(number, op, path(), HEADER + body.len() + size);
+            ledger.read(number, op, path_bytes(op, body), HEADER + body.len() + size);
         }
         if self.settings.slow_request_ms > 0 {
             self.slow.waited(&self.settings, connection, op, xid, path(), latency, now_ms);

@@ -3,7 +3,7 @@
 use super::{HEADER, Number, Reactor};
 use crate::proto::OpCode;
 use crate::proto::acl::Id;
-use crate::talkers::{Ledger, Tally, path_of};
+use crate::talkers::{Ledger, Tally, path_bytes};
 use std::sync::Arc;
 
 /// Who has proven nothing, as access lists call everybody.
@@ -40,7 +40,7 @@ impl Reactor {
     /// A request that is not read from the tree at once has come.
     pub(super) fn count_request(&mut self, op: OpCode, body: &[u8], bytes: usize) {
         if let Some(ledger) = &mut self.ledger {
-            ledger.came(op, path_of(op, body), HEADER + bytes);
+            ledger.came(op, path_bytes(op, body), HEADER + bytes);
         }
     }
 

@@ -171,7 +171,7 @@ impl State {
         let record = self.in_flight.iter().find(|write| write.zxid == zxid).map(|write| write.record.clone());
         let time_ms = record.as_ref().and_then(|record: &Bytes| time_of(record));
         if let Some(age) = time_ms.map(|time_ms| wall_ms - time_ms).filter(|age| *age >= 0) {
-            self.readings.record_for(metrics::ACK_LATENCY, &voter.to_string(), age);
+            self.readings.record_for(metrics::ACK_LATENCY, voter.to_string(), age);
         }
     }
 

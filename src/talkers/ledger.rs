@@ -122,11 +122,11 @@ impl Ledger {
     }
 
     /// A read was executed in this turn; it will be given its share of the turn's time by [`Ledger::settle`].
-    pub fn read(&mut self, connection: u64, op: OpCode, path: Option<&str>, bytes: usize) {
+    pub fn read(&mut self, connection: u64, op: OpCode, path: Option<&[u8]>, bytes: usize) {
         let operation = slot(op);
         let tally = Tally { requests: 1, bytes: bytes as u64, time_us: 0 };
         self.operations[operation].0.add(tally);
-        let prefix = path.map(|path| self.count_path(path, tally));
+        let prefix = path.and_then(|path| self.count_path(path, tally));
         let weight = READ_WEIGHT + bytes as u64;
         let full = self.turn.len() >= TURN_MAX;
         match self.turn.last_mut() {
@@ -139,7 +139,7 @@ impl Ledger {
     }
 
     /// A request that is not read from the tree at once has come.
-    pub fn came(&mut self, op: OpCode, path: Option<&str>, bytes: usize) {
+    pub fn came(&mut self, op: OpCode, path: Option<&[u8]>, bytes: usize) {
         let tally = Tally { requests: 1, bytes: bytes as u64, time_us: 0 };
         self.operations[slot(op)].0.add(tally);
         if let Some(path) = path {
@@ -155,22 +155,23 @@ impl Ledger {
         }
     }
 
-    fn count_path(&mut self, path: &str, tally: Tally) -> usize {
+    /// Returns the place of the path's prefix; none for bytes that are no path.
+    fn count_path(&mut self, path: &[u8], tally: Tally) -> Option<usize> {
         if let Some((place, whole)) = self.last
             && let (prefix, counted) = &mut self.pending[place]
-            && let Some(rest) = path.strip_prefix(&**prefix).and_then(|rest| rest.strip_prefix('/'))
-            && (whole || !rest.contains('/'))
+            && let Some(rest) = path.strip_prefix(prefix.as_bytes()).and_then(|rest| rest.strip_prefix(b"/"))
+            && (whole || !rest.contains(&b'/'))
         {
             counted.add(tally);
-            return place;
+            return Some(place);
         }
-        let prefix = self.prefix(path);
+        let prefix = self.prefix(std::str::from_utf8(path).ok()?);
         let place = self.count_prefix(prefix, tally);
         // A prefix that was cut stands for many; the root's ends with the separator itself.
         let names = prefix.bytes().filter(|byte| *byte == b'/').count();
         self.last = (prefix.len() < PREFIX_BYTES_MAX && prefix.len() > 1)
             .then_some((place, names == self.settings.prefix_depth));
-        place
+        Some(place)
     }
 
     fn count_prefix(&mut self, prefix: &str, tally: Tally) -> usize {
@@ -368,8 +369,8 @@ mod tests {
     fn reads_share_the_time_of_their_turn_and_lose_none_of_it() {
         let mut ledger = Ledger::new(SETTINGS, 0);
         let mut shares = [0; 3];
-        ledger.read(1, OpCode::GET_DATA, Some("/a/x"), 488);
-        ledger.read(2, OpCode::GET_CHILDREN, Some("/b/x"), 10_000 - 512);
+        ledger.read(1, OpCode::GET_DATA, Some(b"/a/x"), 488);
+        ledger.read(2, OpCode::GET_CHILDREN, Some(b"/b/x"), 10_000 - 512);
         ledger.read(1, OpCode::PING, None, 500);
         ledger.settle(1_201, |connection, us| shares[connection as usize] += us);
         assert_eq!(shares.iter().sum::<u64>(), 1_201);
@@ -404,8 +405,8 @@ mod tests {
     fn bounded_more_prefixes_than_fit_keep_the_heavy_one() {
         let mut ledger = Ledger::new(SETTINGS, 0);
         for number in 0..20_000 {
-            ledger.read(1, OpCode::GET_DATA, Some(&format!("/{number}/x/y")), 10);
-            ledger.read(1, OpCode::GET_DATA, Some("/heavy/x/y"), 10);
+            ledger.read(1, OpCode::GET_DATA, Some(format!("/{number}/x/y").as_bytes()), 10);
+            ledger.read(1, OpCode::GET_DATA, Some(b"/heavy/x/y"), 10);
             if number % 3 == 0 {
                 ledger.settle(1, |_, _| {});
             }
@@ -425,7 +426,7 @@ mod tests {
             let mut ledger = Ledger::new(Settings { prefix_depth, ..SETTINGS }, 0);
             let mut exact = std::collections::BTreeMap::<&str, f64>::new();
             for path in &paths {
-                ledger.read(1, OpCode::GET_DATA, Some(path), 1);
+                ledger.read(1, OpCode::GET_DATA, Some(path.as_bytes()), 1);
                 *exact.entry(prefix(path, prefix_depth)).or_default() += 1.0;
             }
             ledger.fade(0);

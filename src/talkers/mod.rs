@@ -8,7 +8,7 @@ mod prefix;
 mod sketch;
 
 pub use ledger::{Ledger, Settings};
-pub use prefix::{path_of, prefix};
+pub use prefix::{path_bytes, path_of, prefix};
 pub use sketch::{Entry, Sketch, merged};
 
 use crate::proto::OpCode;

@@ -5,6 +5,11 @@ use crate::proto::OpCode;
 /// The path of a request, taken from where its record has it; of a multi, the one of its first operation. None for
 /// requests without one, and for records that cannot be read.
 pub fn path_of(op: OpCode, body: &[u8]) -> Option<&str> {
+    std::str::from_utf8(path_bytes(op, body)?).ok()
+}
+
+/// The bytes of [`path_of`], which nobody has looked at: from a slash on, they are the client's choice.
+pub fn path_bytes(op: OpCode, body: &[u8]) -> Option<&[u8]> {
     let at = match op {
         OpCode::CREATE
         | OpCode::CREATE2
@@ -31,7 +36,7 @@ pub fn path_of(op: OpCode, body: &[u8]) -> Option<&str> {
     };
     let (length, rest) = body.get(at..)?.split_first_chunk::<4>()?;
     let path = rest.get(..usize::try_from(i32::from_be_bytes(*length)).ok()?)?;
-    std::str::from_utf8(path).ok().filter(|path| path.starts_with('/'))
+    Some(path).filter(|path| path.starts_with(b"/"))
 }
 
 /// Bytes of a prefix at most: names may be as long as a request.
