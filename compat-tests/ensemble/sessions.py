@@ -18,14 +18,6 @@ from zk import Client, OPEN_ACL, ZkError, mode, text, word
 SESSION_EXPIRED, NOT_READ_ONLY, EPHEMERAL_ON_LOCAL = -112, -119, -120
 
 
-class Members(scenario.Ensemble):
-    def __init__(self, kinds, extra):
-        super().__init__(kinds)
-        for id in kinds:
-            with open(f"{self.folder}/{id}/zoo.cfg", "a") as file:
-                file.write("\n".join(extra) + "\n")
-
-
 def error_of(act):
     try:
         act()
@@ -45,7 +37,7 @@ def ephemeral_multi(path):
 
 
 def local_sessions(kinds, upgrading):
-    ensemble = Members(kinds, ["localSessionsEnabled=true", f"localSessionsUpgradingEnabled={str(upgrading).lower()}"])
+    ensemble = scenario.Ensemble(kinds, extra=["localSessionsEnabled=true", f"localSessionsUpgradingEnabled={str(upgrading).lower()}"])
     try:
         ensemble.start()
         leader = ensemble.leader()
@@ -113,7 +105,7 @@ class ReadOnlyClient(Client):
     def __init__(self, port, session=0, password=b"\0" * 16):
         import socket
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=5)
-        self.xid = 0
+        self.xid, self.events = 0, []
         body = struct.pack(">iqiq", 0, 0, 8000, session) + text(password) + b"\1"
         self.socket.sendall(struct.pack(">i", len(body)) + body)
         answer = self.frame()
@@ -124,7 +116,7 @@ class ReadOnlyClient(Client):
 def read_only(kinds):
     """A member that has lost the others serves readers, and stops when a leader is back."""
     os.environ["JVMFLAGS"] = "-Dreadonlymode.enabled=true"
-    ensemble = Members(kinds, ["localSessionsEnabled=true"])
+    ensemble = scenario.Ensemble(kinds, extra=["localSessionsEnabled=true"])
     try:
         ensemble.start()
         ensemble.leader()

@@ -21,11 +21,11 @@ OPEN_ACL = struct.pack(">ii", 1, 31) + text("world") + text("anyone")
 
 
 class Client:
-    """A session; `session` and `password` of another client take its session over."""
+    """A session; `events` are what watches told: type and path. `session` and `password` of another client take its session over."""
 
     def __init__(self, port, timeout_ms=10000, session=0, password=b"\0" * 16, wait=5.0):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=wait)
-        self.xid = 0
+        self.xid, self.events = 0, []
         body = struct.pack(">iqiq", 0, 0, timeout_ms, session) + text(password) + b"\0"
         self.socket.sendall(struct.pack(">i", len(body)) + body)
         answer = self.frame()
@@ -58,6 +58,8 @@ class Client:
             got, self.zxid, error = struct.unpack_from(">iqi", answer)
             if got == xid:
                 break
+            if got == -1:
+                self.events.append((struct.unpack_from(">i", answer, 16)[0], answer[28:].decode()))
         if error:
             raise ZkError(error)
         return answer[16:]
