@@ -15,7 +15,7 @@ import sys
 import time
 
 import scenario
-from scenario import JAVA3, JAVA_LEADS, OX3, OX_LEADS, Load, check_everything
+from scenario import JAVA3, JAVA_LEADS, OX3, OX_LEADS, Load, check_everything, free_ports
 from sessions import error_of
 from zk import OPEN_ACL, Client, text, word
 
@@ -83,9 +83,9 @@ def taken_back(kinds, after):
     raise AssertionError("the leader never had a write of its own in its log")
 
 
-def snapshots_sent(ensemble, leader):
-    lines = [line.split("\t") for line in word(ensemble.client(leader), "mntr").splitlines()]
-    return sum(float(value) for key, value in lines if key == "zk_snap_count")
+def gauge(ensemble, id, name):
+    lines = [line.split("\t") for line in word(ensemble.client(id), "mntr").splitlines() if "\t" in line]
+    return sum(int(float(value)) for key, value in lines if key == name)
 
 
 def everything_is_copied(kinds):
@@ -100,10 +100,10 @@ def everything_is_copied(kinds):
         load.start()
         while len(load.acknowledged) < 800:
             time.sleep(0.1)
-        before = snapshots_sent(ensemble, 3)
+        before = gauge(ensemble, 3, "zk_snap_count")
         ensemble.start(1)
         assert ensemble.leader() == 3
-        sent = snapshots_sent(ensemble, 3) - before
+        sent = gauge(ensemble, 3, "zk_snap_count") - before
         assert sent == 1, f"{sent} snapshots were sent"
         acknowledged = load.finish()
         nodes = check_everything(ensemble, acknowledged)
@@ -256,6 +256,96 @@ def groups_and_weights(kinds):
         ensemble.end()
 
 
+class Observed(scenario.Ensemble):
+    """Three voters with an address each, since all of them serve observers on one port number, and a fourth member that
+    observes."""
+
+    def __init__(self, kinds):
+        super().__init__(kinds)
+        port = free_ports(1)[0]
+        for id in kinds:
+            with open(f"{self.folder}/{id}/zoo.cfg") as file:
+                config = file.read()
+            for n, p in self.ports.items():
+                config = config.replace(f"server.{n}=127.0.0.1:{p[1]}", f"server.{n}=127.0.0.{n}:{p[1]}")
+            last = f"127.0.0.4:{self.ports[4][1]}:{self.ports[4][2]}"
+            config = config.replace(f"{last}:participant", f"{last}:observer")
+            config += f"observerMasterPort={port}\nobserver.election.DelayMs=0\n" + ("peerType=observer\n" if id == 4 else "")
+            with open(f"{self.folder}/{id}/zoo.cfg", "w") as file:
+                file.write(config)
+
+    def observed(self, patience=40):
+        """Waits until the observer serves, and returns by whom it learns: the voters say how many observers they have."""
+        end, found, roles = time.time() + patience, {}, {}
+        while time.time() < end:
+            roles = self.modes()
+            found = {id: gauge(self, id, "zk_synced_observers") for id in roles if id != 4}
+            if all(roles.values()) and roles[4] == "observer" and sorted(found.values())[-1:] == [1]:
+                return next(id for id, count in found.items() if count == 1)
+            time.sleep(0.1)
+        raise AssertionError(f"{roles} {found}\n" + "\n".join(self.tail(id) for id in self.kinds))
+
+
+def observer_master(kinds):
+    """An observer learns from a follower, its clients write, sync, move there and back; then that follower is killed."""
+    ensemble = Observed(kinds)
+    try:
+        ensemble.start(3, 2)
+        assert ensemble.leader() == 3
+        Client(ensemble.client(3)).create("/before", b"1")
+        ensemble.start(1)
+        ensemble.leader()
+        ensemble.start(4)
+        masters = []
+        client = None
+        for turn in range(3):
+            master = ensemble.observed()
+            assert master != 3, "the observer learns from the leader"
+            masters.append(master)
+            if client is None:
+                client = Client(ensemble.client(4), timeout_ms=8000)
+                session, password = client.session, client.password
+                client.create("/ephemeral", b"", 1)
+            else:
+                client = Client(ensemble.client(4), timeout_ms=8000, session=session, password=password)
+                assert client.session == session, "the session was not revalidated by way of the follower"
+            direct = Client(ensemble.client(3), timeout_ms=8000)
+            for number in range(20):
+                direct.create(f"/direct-{turn}-{number}", b"y" * number)
+                client.sync()
+                assert client.exists(f"/direct-{turn}-{number}"), "a sync by way of a follower did not show the latest"
+                client.create(f"/observed-{turn}-{number}", b"x" * number)
+                assert client.get(f"/observed-{turn}-{number}") == b"x" * number
+            assert direct.exists("/ephemeral")
+            # Pings alone must keep the session: they travel by the follower.
+            for _ in range(20 if turn == 0 else 0):
+                time.sleep(0.5)
+                client.ping()
+                direct.ping()
+            assert direct.exists("/ephemeral"), "a session whose client pings has expired"
+            ensemble.trees()
+            if turn < 2:
+                moved = Client(ensemble.client(3), session=session, password=password)
+                moved.sync()
+                assert moved.exists("/ephemeral")
+                moved.drop()
+                ensemble.kill(master)
+                time.sleep(1)
+                ensemble.start(master)
+                direct.end()
+                ensemble.observed()
+        # Away for a while: it gets in step from the follower.
+        ensemble.kill(4)
+        for number in range(30):
+            direct.create(f"/away-{number}")
+        ensemble.start(4)
+        master = ensemble.observed()
+        ensemble.trees()
+        return f"{kinds[4]} observed by way of {[kinds[master] for master in masters + [master]]}, {kinds[3]} led"
+    finally:
+        ensemble.end()
+
+
 FIVE_MIXED, FIVE_JAVA = {1: "ox", 2: "java", 3: "ox", 4: "java", 5: "ox"}, {id: "java" for id in range(1, 6)}
 scenario.SCENARIOS = [
     (f"{who}-{name}", run, kinds)
@@ -267,6 +357,10 @@ scenario.SCENARIOS = [
 ] + [
     (f"{who}-groups-and-weights", groups_and_weights, kinds)
     for who, kinds in [("java", FIVE_JAVA), ("mixed", FIVE_MIXED)]
+] + [
+    (f"{who}-observer-master", observer_master, dict(enumerate(kinds, 1)))
+    for who, kinds in [("java", ["java"] * 4), ("ox", ["ox"] * 4), ("java-observes", ["ox", "ox", "java", "java"]),
+                       ("ox-observes", ["java", "java", "ox", "ox"])]
 ]
 
 if __name__ == "__main__":

@@ -460,8 +460,8 @@ config_keys! {
     observer_sync_enabled: Option<bool> =
         Key::prop("observer.syncEnabled", Truth, "", Ensemble).otherwise("syncEnabled"),
         "The same as syncEnabled, and stronger.";
-    observer_master_port: i32 = Key::cfg("observerMasterPort", Int, "0", Ensemble),
-        "Port on which a follower serves observers; 0 serves none.";
+    observer_master_port: i32 = Key::cfg("observerMasterPort", Int, "0", Now),
+        "Port on which a follower serves observers, and on which observers look for one; 0: observers follow the leader.";
     multi_address_enabled: bool = Key::both("multiAddress.enabled", Bool, "false", Ensemble),
         "Whether a member may have several addresses, separated by a vertical bar.";
     multi_address_reachability_check_enabled: bool =

@@ -1,5 +1,5 @@
 //! Leading: the quorum port, a pair of threads for each learner, and the files that bring one up to date. What is said,
-//! and when, is decided by `zab::Leader`.
+//! and when, is decided by `zab::Leader`. A follower serves observers in the same way, on a port of their own.
 
 use super::link::{Link, PacketReader};
 use super::quorum::Setup;
@@ -13,6 +13,7 @@ use std::io::{self, BufWriter, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Pause between looks at the listener.
@@ -20,7 +21,7 @@ const LOOK: Duration = Duration::from_millis(20);
 /// Connections to the quorum port at a time.
 const CONNECTIONS_MAX: usize = 256;
 
-/// A term as leader.
+/// A term as leader, or the part of a follower's in which observers learn from it.
 struct Term {
     setup: Arc<Setup>,
     over: AtomicBool,
@@ -30,46 +31,88 @@ struct Term {
 
 /// Leads until the term is over; returns why it is.
 pub fn lead(setup: &Arc<Setup>, epochs: Epochs) -> Result<String, ServerError> {
-    let (over, connections, strangers) = (AtomicBool::new(false), AtomicUsize::new(0), Strangers::default());
-    let term = Arc::new(Term { setup: setup.clone(), over, connections, strangers });
     let listeners = listen(setup)?;
     let (active, pending) = setup.known.term();
     setup.pipeline.begin_leading(active, pending, epochs, setup.times());
-    let mut threads = Vec::new();
-    for listener in listeners {
-        let term = term.clone();
-        threads.push(thread("quorum-port".into(), move || term.accept(&listener))?);
-    }
+    let _port = Port::open(setup, "quorum-port", listeners)?;
     let why = loop {
         if let Some(why) = setup.pipeline.ended(setup.look) {
             break why;
         }
         setup.pipeline.tick();
     };
-    term.over.store(true, Ordering::Relaxed);
-    // The port must be free for the next term.
-    threads.into_iter().for_each(|thread| drop(thread.join()));
     Ok(why)
 }
 
-fn listen(setup: &Setup) -> Result<Vec<TcpListener>, ServerError> {
+/// `observerMasterPort`: as a follower, lets observers learn from this server until the port is dropped. Without it they
+/// learn from others: a port that cannot be had is no reason to stop following.
+pub fn serve_observers(setup: &Arc<Setup>) -> Option<Port> {
+    let port = setup.observer_port?;
+    let listeners = own_addresses(setup, Some(port)).and_then(|addresses| {
+        let opened: io::Result<Vec<_>> = addresses.iter().map(|address| open(*address)).collect();
+        opened.map_err(|error| ServerError::Listen { address: addresses[0], error })
+    });
+    match listeners.and_then(|listeners| Port::open(setup, "observer-port", listeners)) {
+        Ok(port) => Some(port),
+        Err(error) => {
+            tracing::error!(%error, "observers cannot learn from this follower (observerMasterPort)");
+            None
+        }
+    }
+}
+
+/// Where learners connect. Dropped, it takes no more of them, and its port is free for the next term.
+pub struct Port {
+    term: Arc<Term>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Port {
+    fn open(setup: &Arc<Setup>, name: &str, listeners: Vec<TcpListener>) -> Result<Port, ServerError> {
+        let (over, connections, strangers) = (AtomicBool::new(false), AtomicUsize::new(0), Strangers::default());
+        let term = Arc::new(Term { setup: setup.clone(), over, connections, strangers });
+        let mut port = Port { term: term.clone(), threads: Vec::new() };
+        for listener in listeners {
+            let term = term.clone();
+            port.threads.push(thread(name.into(), move || term.accept(&listener))?);
+        }
+        Ok(port)
+    }
+}
+
+impl Drop for Port {
+    fn drop(&mut self) {
+        self.term.over.store(true, Ordering::Relaxed);
+        self.threads.drain(..).for_each(|thread| drop(thread.join()));
+    }
+}
+
+/// Addresses of this server's own line, on the quorum port or another; at least one.
+fn own_addresses(setup: &Setup, port: Option<u16>) -> Result<Vec<SocketAddr>, ServerError> {
     let mut addresses = setup.resolve(setup.me);
+    addresses.iter_mut().for_each(|address| address.set_port(port.unwrap_or(address.port())));
     if setup.listen_on_all {
         addresses.iter_mut().for_each(|address| address.set_ip(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
     }
     addresses.sort_unstable();
     addresses.dedup();
-    let Some(first) = addresses.first().copied() else {
-        return Err(ServerError::Unsupported("the address of this server's own server.N line is not known".into()));
-    };
-    let open = |address: SocketAddr| -> io::Result<TcpListener> {
-        let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
-        socket.set_reuse_address(true)?;
-        socket.bind(&address.into())?;
-        socket.listen(128)?;
-        socket.set_nonblocking(true)?;
-        Ok(socket.into())
-    };
+    match addresses.is_empty() {
+        true => Err(ServerError::Unsupported("the address of this server's own server.N line is not known".into())),
+        false => Ok(addresses),
+    }
+}
+
+fn open(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(128)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+fn listen(setup: &Setup) -> Result<Vec<TcpListener>, ServerError> {
+    let addresses = own_addresses(setup, None)?;
     let deadline = Instant::now() + setup.init;
     loop {
         let opened: Vec<io::Result<TcpListener>> = addresses.iter().map(|address| open(*address)).collect();
@@ -80,7 +123,7 @@ fn listen(setup: &Setup) -> Result<Vec<TcpListener>, ServerError> {
         }
         if Instant::now() > deadline {
             let error = failed.into_iter().find_map(Result::err).unwrap_or_else(|| io::Error::other("no address"));
-            return Err(ServerError::Listen { address: first, error });
+            return Err(ServerError::Listen { address: addresses[0], error });
         }
         std::thread::sleep(Duration::from_millis(100));
     }
@@ -99,7 +142,7 @@ impl Term {
             if self.connections.fetch_add(1, Ordering::Relaxed) >= CONNECTIONS_MAX {
                 self.connections.fetch_sub(1, Ordering::Relaxed);
                 if self.strangers.may_remark(Some(peer.ip())) {
-                    tracing::warn!(%peer, "too many connections to the quorum port; closed");
+                    tracing::warn!(%peer, "too many connections of learners; closed");
                 }
                 continue;
             }

@@ -1,6 +1,7 @@
 //! Learning from a leader, Java's or our own: the connection, and what is done to the files. What is said, and when, is
 //! decided by `zab::Learner`. Runs on the member's thread; the sending half has a thread of its own.
 
+use super::leader;
 use super::link::{Link, PacketReader};
 use super::member::Work;
 use super::quorum::Setup;
@@ -12,6 +13,7 @@ use crate::store::{self, Epochs, ReadOptions, RealDisk, StoreError};
 use crate::zab::{LEADER, ServerId, Violation};
 use std::io;
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -55,7 +57,7 @@ impl From<store::StoreError> for Ended {
 }
 
 /// Learns until it ends.
-pub fn follow(setup: &Setup, leader: ServerId, epochs: Epochs) -> Ended {
+pub fn follow(setup: &Arc<Setup>, leader: ServerId, epochs: Epochs) -> Ended {
     let Err(ended) = term(setup, leader, epochs);
     ended
 }
@@ -81,6 +83,20 @@ fn connect(setup: &Setup, leader: ServerId) -> Result<TcpStream, Ended> {
         }
     }
     violation(format!("the leader cannot be reached: {error}"))
+}
+
+/// As observer: to a follower that serves observers, if they are to do that (`Observer.findLearnerMaster`). The original does
+/// not go to the leader when no follower can be reached.
+fn connect_observer(setup: &Setup, leader: ServerId) -> Result<TcpStream, Ended> {
+    let ports = setup.observer_ports();
+    let patience = setup.init / u32::try_from(ports.len().max(1)).unwrap_or(u32::MAX);
+    for port in ports {
+        if let Ok(socket) = TcpStream::connect_timeout(&port, patience) {
+            tracing::info!(master = %port, "observing by way of a follower");
+            return Ok(socket);
+        }
+    }
+    connect(setup, leader)
 }
 
 /// Connects to the first of these addresses that answers; a path that is dead must not keep the others waiting
@@ -109,8 +125,9 @@ fn dial(addresses: Vec<SocketAddr>, patience: Duration) -> io::Result<TcpStream>
     Err(error)
 }
 
-fn term(setup: &Setup, leader: ServerId, epochs: Epochs) -> Result<Never, Ended> {
-    let socket = connect(setup, leader)?;
+fn term(setup: &Arc<Setup>, leader: ServerId, epochs: Epochs) -> Result<Never, Ended> {
+    let observes = setup.known.observes();
+    let socket = if observes { connect_observer(setup, leader)? } else { connect(setup, leader)? };
     let _ = socket.set_nodelay(true);
     // Between packets the machine is asked whether the leader is still heard.
     socket.set_read_timeout(Some(setup.look))?;
@@ -118,10 +135,12 @@ fn term(setup: &Setup, leader: ServerId, epochs: Epochs) -> Result<Never, Ended>
     let mut reader = PacketReader::new(socket.try_clone()?, setup.packet_max);
     let (link, outgoing) = Link::new(LEADER, socket, setup.queued.clone())?;
     thread("to-leader".into(), move || outgoing.run(|_, _, _| Err(io::Error::other("nobody learns from a learner"))))?;
-    let (observes, version) = (setup.known.observes(), setup.known.version());
+    let version = setup.known.version();
     let wants_copy = setup.wants_copy.swap(false, Ordering::Relaxed);
     setup.pipeline.begin_learning(leader, link.clone(), observes, version, wants_copy, epochs, setup.times());
+    let observers = if observes { None } else { leader::serve_observers(setup) };
     let ended = converse(setup, &mut reader);
+    drop(observers);
     let closing = Instant::now();
     link.close();
     setup.pipeline.count_time(metrics::SOCKET_CLOSING_TIME, closing.elapsed());

@@ -73,6 +73,15 @@ impl Machine {
         }
     }
 
+    /// A learner's connection is gone.
+    fn closed(&mut self, link: LinkId) {
+        match self {
+            Machine::Leading(leader) => leader.closed(link),
+            Machine::Learning(learner) => learner.observer_closed(link),
+            Machine::Resting(_) => {}
+        }
+    }
+
     /// Ends the part, and returns the history.
     fn rest(&mut self) -> &mut History {
         let machine = std::mem::replace(self, Machine::Resting(History::new(Zxid::ZERO, 0)));
@@ -105,6 +114,23 @@ pub enum Work {
     Install(Zxid),
 }
 
+/// A sync that the leader was asked for.
+enum Syncing {
+    /// By a client of this server.
+    Own(InFlight),
+    /// By an observer that learns from this server.
+    Observer(LinkId),
+}
+
+impl Syncing {
+    fn session(&self) -> Option<SessionId> {
+        match self {
+            Syncing::Own(sync) => Some(sync.session),
+            Syncing::Observer(_) => None,
+        }
+    }
+}
+
 /// The part of the pipeline's state that only members of an ensemble use.
 pub(super) struct Member {
     pub role: Role,
@@ -115,7 +141,9 @@ pub(super) struct Member {
     /// On a learner: requests of own clients on their way to the leader.
     waiting: HashMap<SessionId, VecDeque<InFlight>>,
     /// On a learner: syncs that the leader has not answered.
-    syncs: VecDeque<InFlight>,
+    syncs: VecDeque<Syncing>,
+    /// On a follower: sessions that its observers have heard, with their timeouts, since the leader asked last.
+    heard: HashMap<SessionId, i32>,
     /// On a learner: sessions the leader is asked about, with who wants them.
     resuming: VecDeque<(SessionId, ConnectionKey, i32)>,
     /// On a learner: ends of local sessions, which wait for what the sessions asked for before.
@@ -165,6 +193,7 @@ impl Member {
             links: HashMap::new(),
             waiting: HashMap::new(),
             syncs: VecDeque::new(),
+            heard: HashMap::new(),
             resuming: VecDeque::new(),
             local_ends: Vec::new(),
             term: 0,
@@ -210,8 +239,9 @@ impl Member {
         if self.local_ends.is_empty() {
             return Vec::new();
         }
-        let busy =
-            |session| self.waiting.contains_key(&session) || self.syncs.iter().any(|sync| sync.session == session);
+        let busy = |session| {
+            self.waiting.contains_key(&session) || self.syncs.iter().any(|sync| sync.session() == Some(session))
+        };
         let (waits, ready) = std::mem::take(&mut self.local_ends).into_iter().partition(|end| busy(end.session));
         self.local_ends = waits;
         ready
@@ -257,7 +287,8 @@ impl Pipeline {
                     false => (followers + 1, observers),
                 })
             }
-            _ => (0, 0),
+            Machine::Learning(learner) => (0, learner.observers().count()),
+            Machine::Resting(_) => (0, 0),
         }
     }
 
@@ -271,11 +302,15 @@ impl Pipeline {
         self.lock().member.elected = Some(leader);
     }
 
-    /// Observers that follow this leader: id, address, bytes that wait for them.
+    /// Observers that learn from this leader or follower: id, address, bytes that wait for them.
     pub fn observers(&self) -> Vec<(ServerId, SocketAddr, usize)> {
         let state = self.lock();
-        let Machine::Leading(leader) = &state.member.machine else { return Vec::new() };
-        let links = leader.observers().filter_map(|(link, id)| Some((id, state.member.links.get(&link)?)));
+        let links: Vec<_> = match &state.member.machine {
+            Machine::Leading(leader) => leader.observers().collect(),
+            Machine::Learning(learner) => learner.observers().collect(),
+            Machine::Resting(_) => Vec::new(),
+        };
+        let links = links.into_iter().filter_map(|(link, id)| Some((id, state.member.links.get(&link)?)));
         links.map(|(id, link)| (id, link.peer, link.waiting())).collect()
     }
 
@@ -343,6 +378,7 @@ impl Pipeline {
                     Err(violation) => self.hang_up(state, link, violation),
                 },
                 Output::Touched(data) => self.touched(state, &data),
+                Output::SyncOf(link) => state.member.syncs.push_back(Syncing::Observer(link)),
                 Output::Pong(zxid) => {
                     let pong = self.pong(state, zxid);
                     if let Some(link) = state.member.links.get(&LEADER) {
@@ -439,9 +475,7 @@ impl Pipeline {
             tracing::warn!(peer = %link.peer, %violation, "the connection of a learner is closed");
             link.close();
         }
-        if let Machine::Leading(leader) = &mut state.member.machine {
-            leader.closed(id);
-        }
+        state.member.machine.closed(id);
     }
 
     /// A proposal goes to the log, and waits for its commit.
@@ -491,6 +525,7 @@ impl Pipeline {
             member.elected = None;
             member.waiting.clear();
             member.syncs.clear();
+            member.heard.clear();
             member.resuming.clear();
             (member.work, member.ended) = (None, None);
             state.in_flight.retain(|write| !write.record.is_empty());
@@ -675,36 +710,36 @@ impl Pipeline {
         waited.unwrap_or_else(std::sync::PoisonError::into_inner).0.member.ended.clone()
     }
 
-    /// As leader: a learner has connected.
+    /// A learner has connected to this leader or follower.
     pub fn opened(&self, link: Link) {
         let id = link.id;
         self.lock().member.links.insert(id, link);
-        self.step(|machine, now_ms, _| {
-            if let Machine::Leading(leader) = machine {
-                leader.opened(id, now_ms);
-            }
+        self.step(|machine, now_ms, out| match machine {
+            Machine::Leading(leader) => leader.opened(id, now_ms),
+            Machine::Learning(learner) => learner.observer_opened(id, now_ms, out),
+            Machine::Resting(_) => out.push(Output::Close { link: id, why: "between two terms".into() }),
         });
     }
 
-    /// As leader: a learner is gone.
+    /// A learner is gone.
     pub fn parted(&self, id: LinkId) {
         let mut state = self.lock();
         state.member.links.remove(&id);
-        if let Machine::Leading(leader) = &mut state.member.machine {
-            leader.closed(id);
-        }
+        state.member.machine.closed(id);
     }
 
-    /// As leader: the oldest transaction that memory holds, when a learner at `peer` lacks older ones.
+    /// The oldest transaction that memory holds, when a learner at `peer` lacks older ones.
     pub fn missing_from_memory(&self, peer: Zxid) -> Option<Zxid> {
         self.lock().member.machine.history().missing_from_memory(peer)
     }
 
-    /// As leader: a learner gets every proposal from here on. `None` when the term is over for it.
+    /// A learner of this leader or follower gets everything from here on. `None` when the term is over for it.
     pub fn join(&self, id: LinkId, peer: Zxid) -> Option<Plan> {
+        let config = self.lock().member.known().map(|known| known.active().to_string()).unwrap_or_default();
         let plan = self.step(|machine, _, out| match machine {
             Machine::Leading(leader) => leader.join(id, peer, out),
-            _ => None,
+            Machine::Learning(learner) => learner.join_observer(id, peer, config.into(), out),
+            Machine::Resting(_) => None,
         })?;
         let counts = &mut self.lock().member.counts;
         match plan {

@@ -202,7 +202,7 @@ impl Monitor {
             readings.set(metrics::QUORUM_SIZE, known.active().voters().count() as i64);
         }
         if role.learns() {
-            readings.set(metrics::SYNCED_OBSERVERS, 0);
+            readings.set(metrics::SYNCED_OBSERVERS, self.pipeline.learners().1 as i64);
         }
         let led = self.pipeline.leader_counts();
         readings.add(metrics::PROPOSAL_COUNT, led.proposals);

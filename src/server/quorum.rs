@@ -76,6 +76,8 @@ pub struct Setup {
     pub packet_max: usize,
     /// `quorumListenOnAllIPs`.
     pub listen_on_all: bool,
+    /// `observerMasterPort`: where followers serve observers.
+    pub observer_port: Option<u16>,
     /// Files.
     pub dirs: Dirs,
     /// The write path.
@@ -130,6 +132,7 @@ impl Setup {
             // A transaction carries what its request did, and a little more.
             packet_max: frame.saturating_mul(2).saturating_add(extra).saturating_add(1 << 20),
             listen_on_all: config.quorum_listen_on_all_ips,
+            observer_port: u16::try_from(config.observer_master_port).ok().filter(|port| *port > 0),
             dirs,
             pipeline,
             log,
@@ -156,6 +159,16 @@ impl Setup {
     pub fn resolve(&self, member: ServerId) -> Vec<SocketAddr> {
         let addresses = self.known.quorum_ports(member);
         addresses.iter().filter_map(|(host, port)| (host.as_str(), *port).to_socket_addrs().ok()).flatten().collect()
+    }
+
+    /// Where followers serve observers now, the voters in random order; the leader is among them, and does not.
+    pub fn observer_ports(&self) -> Vec<SocketAddr> {
+        let Some(port) = self.observer_port else { return Vec::new() };
+        let mut voters: Vec<ServerId> = self.known.active().voters().map(|voter| voter.id).collect();
+        voters.sort_by_cached_key(|_| rand::random::<u64>());
+        let mut ports: Vec<SocketAddr> = voters.into_iter().flat_map(|voter| self.resolve(voter)).collect();
+        ports.iter_mut().for_each(|address| address.set_port(port));
+        ports
     }
 
     /// Both epochs on disk.

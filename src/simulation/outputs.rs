@@ -400,6 +400,7 @@ impl World {
                 self.send(n, p, LEADER, Packet::with(kind::PING, zxid, data).encode());
             }
             Output::Synced => self.synced(n, p),
+            Output::SyncOf(_) => unreachable!("observers learn from the leader here"),
             Output::Revalidated(data) => self.revalidated(n, p, &data),
             Output::Seen(_) => {}
             Output::Activate { .. } => {}

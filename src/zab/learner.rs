@@ -4,7 +4,8 @@
 //! The order at NEWLEADER is: the leader's history on disk, then the epoch, then the answer. No proposal is acknowledged
 //! before it is on disk, and none before that answer.
 
-use super::{History, LinkId, Output, PROTOCOL, Packet, ServerId, Times, Violation, follows, kind};
+use super::observers::Observers;
+use super::{History, LinkId, Output, PROTOCOL, Packet, Plan, ServerId, Times, Violation, follows, kind};
 use crate::jute::{Encode, Reader};
 use crate::mutant::{self, Mutant};
 use crate::proto::txn::{Txn, TxnRecord};
@@ -58,6 +59,8 @@ pub struct Learner {
     config: Option<Bytes>,
     /// Reconfigurations that are committed and not applied, with who leads on.
     activations: VecDeque<(Zxid, ServerId)>,
+    /// Who learns from this follower while it serves.
+    observers: Option<Observers>,
     /// In this epoch the leader is asked for a copy of everything.
     copy_in: Option<i64>,
     deadline_ms: i64,
@@ -97,6 +100,7 @@ impl Learner {
             serves_from: None,
             config: None,
             activations: VecDeque::new(),
+            observers: None,
             copy_in: None,
             deadline_ms: now_ms + times.init_ms,
         };
@@ -379,6 +383,7 @@ impl Learner {
 
     fn serve(&mut self, out: &mut Vec<Output>) {
         if self.serves_from.take_if(|zxid| self.history.applied() >= *zxid).is_some() {
+            self.observers = (!self.observer).then(|| Observers::new(self.me, self.epoch, self.times));
             out.push(Output::Serve { epoch: self.epoch });
         }
     }
@@ -404,6 +409,7 @@ impl Learner {
             }
             kind::PING => out.push(Output::Pong(zxid)),
             kind::SYNC => out.push(Output::Synced),
+            kind::REVALIDATE if self.observers.as_mut().is_some_and(|observers| observers.revalidated(&data, out)) => {}
             kind::REVALIDATE => out.push(Output::Revalidated(data)),
             // As in the original, what is unknown does no harm.
             _ => {}
@@ -423,9 +429,14 @@ impl Learner {
     }
 
     fn commit(&mut self, zxid: Zxid, out: &mut Vec<Output>) -> Result<(), Violation> {
-        let next = self.history.pending().iter().find(|(zxid, _)| *zxid > self.committed).map(|(zxid, _)| *zxid);
-        if next != Some(zxid) && !mutant::is(Mutant::PendingCommitted) {
+        let next = self.history.pending().iter().find(|(zxid, _)| *zxid > self.committed);
+        if next.is_none_or(|(next, _)| *next != zxid) && !mutant::is(Mutant::PendingCommitted) {
+            let next = next.map(|(zxid, _)| *zxid);
             return Err(Violation(format!("commit of {zxid} where {next:?} is next")));
+        }
+        if let (Some(observers), Some((_, record))) = (&self.observers, next) {
+            let leads_on = self.activations.iter().find(|(at, _)| *at == zxid).map(|(_, leader)| *leader);
+            observers.committed(zxid, record, leads_on, out);
         }
         self.committed = zxid;
         self.advance(out);
@@ -453,6 +464,42 @@ impl Learner {
         if self.phase != Phase::Files && now_ms >= self.deadline_ms {
             out.push(Output::End(format!("the leader was silent for too long in phase {:?}", self.phase)));
         }
+        if let Some(observers) = &mut self.observers {
+            observers.tick(self.committed, now_ms, out);
+        }
+    }
+
+    /// An observer has connected. It is sent away by a follower that does not serve.
+    pub fn observer_opened(&mut self, link: LinkId, now_ms: i64, out: &mut Vec<Output>) {
+        match &mut self.observers {
+            Some(observers) => observers.opened(link, now_ms),
+            None => out.push(Output::Close { link, why: "this server does not follow a leader yet".into() }),
+        }
+    }
+
+    /// An observer's connection is gone.
+    pub fn observer_closed(&mut self, link: LinkId) {
+        if let Some(observers) = &mut self.observers {
+            observers.closed(link);
+        }
+    }
+
+    /// A packet of an observer has come; `version` is that of the active configuration.
+    pub fn receive_of(&mut self, link: LinkId, packet: Packet, version: i64, now_ms: i64, out: &mut Vec<Output>) {
+        if let Some(observers) = &mut self.observers {
+            observers.receive(link, packet, version, now_ms, out);
+        }
+    }
+
+    /// Brings an observer up to date, as a leader does: see [`super::Leader::join`]. `config` is the active configuration.
+    pub fn join_observer(&mut self, link: LinkId, peer: Zxid, config: Bytes, out: &mut Vec<Output>) -> Option<Plan> {
+        let observers = self.observers.as_mut()?;
+        observers.join(link, peer, &self.history, self.committed, config, out)
+    }
+
+    /// Observers that are told what is committed, by their links.
+    pub fn observers(&self) -> impl Iterator<Item = (LinkId, ServerId)> + '_ {
+        self.observers.iter().flat_map(Observers::informed)
     }
 }
 

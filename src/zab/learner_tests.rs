@@ -50,14 +50,37 @@ impl Follower {
     /// What was put out, packets by type and zxid.
     fn take(&mut self) -> Vec<String> {
         let shown = |output| match output {
-            Output::Send { packet, .. } => {
+            Output::Send { link, packet } => {
                 let packet = Packet::decode(&mut (&packet[..]).into(), 1 << 20).unwrap().unwrap();
-                format!("send {} {}", packet.kind, packet.zxid)
+                let to = if link == LEADER { String::new() } else { format!(" to {link}") };
+                format!("send {} {}{to}", packet.kind, packet.zxid)
             }
             Output::Append { zxid, .. } => format!("append {zxid}"),
             other => format!("{other:?}"),
         };
         std::mem::take(&mut self.out).into_iter().map(shown).collect()
+    }
+
+    /// Observer 9 says something by connection 7.
+    fn hear(&mut self, what: i32, zxid: Zxid, data: Option<Vec<u8>>) {
+        let packet = Packet { kind: what, zxid, data: data.map(Bytes::from), ids: None };
+        self.learner.receive_of(7, packet, 5, 0, &mut self.out);
+    }
+
+    fn greeting(member: ServerId, version: i64) -> Option<Vec<u8>> {
+        Some([&member.to_bytes()[..], &PROTOCOL.to_bytes(), &version.to_bytes()].concat())
+    }
+
+    /// With an observer whose log ends at 1:1.
+    fn observed() -> Self {
+        let mut follower = Follower::serving();
+        follower.learner.observer_opened(7, 0, &mut follower.out);
+        follower.hear(kind::OBSERVERINFO, z(1, 0), Follower::greeting(9, 5));
+        follower.hear(kind::ACKEPOCH, z(1, 1), Some(1i32.to_bytes()));
+        follower.learner.join_observer(7, z(1, 1), Bytes::from_static(b"config"), &mut follower.out);
+        follower.hear(kind::ACK, z(2, 0), None);
+        follower.take();
+        follower
     }
 
     fn synchronizing() -> Self {
@@ -208,4 +231,102 @@ fn a_silent_leader_is_left() {
     assert_eq!(follower.take(), Vec::<String>::new());
     follower.learner.tick(500, &mut follower.out);
     assert!(matches!(follower.out[..], [Output::End(_)]));
+}
+
+#[test]
+fn an_observer_gets_in_step_with_a_follower_and_is_told_what_the_leader_has_committed() {
+    let mut follower = Follower::serving();
+    follower.propose(z(2, 1)).unwrap();
+    follower.logged(z(2, 1));
+    follower.receive(kind::COMMIT, z(2, 1), None).unwrap();
+    for zxid in [z(2, 2), z(2, 3)] {
+        follower.propose(zxid).unwrap();
+    }
+    follower.receive(kind::COMMIT, z(2, 2), None).unwrap();
+    follower.take();
+    follower.learner.observer_opened(7, 0, &mut follower.out);
+    follower.hear(kind::OBSERVERINFO, z(1, 0), Follower::greeting(9, 5));
+    assert_eq!(follower.take(), ["send 17 0x200000000 to 7"], "in the leader's epoch, without waiting for anybody");
+    follower.hear(kind::ACKEPOCH, z(1, 1), Some(1i32.to_bytes()));
+    assert_eq!(follower.take(), ["Join { link: 7, member: 9, peer: Zxid(0x100000001) }"]);
+    let plan = follower.learner.join_observer(7, z(1, 1), Bytes::from_static(b"config"), &mut follower.out);
+    assert_eq!(plan, Some(Plan::Diff { from: z(1, 1), to: z(2, 1) }));
+    // The second is committed, and not on this disk yet; the third is not committed.
+    let packets = ["2 0x200000001", "4 0x200000001", "2 0x200000002", "4 0x200000002", "10 0x200000000"];
+    assert_eq!(follower.take(), packets.map(|packet| format!("send {packet} to 7")));
+    follower.receive(kind::COMMIT, z(2, 3), None).unwrap();
+    assert_eq!(follower.take(), ["send 8 0x200000003 to 7"], "behind NEWLEADER, before it has answered");
+    follower.hear(kind::ACK, z(2, 0), None);
+    assert_eq!(follower.take(), ["send 12 0xffffffffffffffff to 7"]);
+    assert_eq!(follower.learner.observers().collect::<Vec<_>>(), [(7, 9)]);
+    follower.propose(z(2, 4)).unwrap();
+    follower.receive(kind::COMMITANDACTIVATE, z(2, 4), Some(3i64.to_bytes().into())).unwrap();
+    let Some(Output::Send { link: 7, packet }) = follower.out.pop() else { panic!("{:?}", follower.out) };
+    let packet = Packet::decode(&mut (&packet[..]).into(), 1 << 20).unwrap().unwrap();
+    assert_eq!((packet.kind, packet.zxid), (kind::INFORMANDACTIVATE, z(2, 4)));
+    assert_eq!(packet.data.unwrap(), [&3i64.to_bytes()[..], &record(z(2, 4))].concat());
+}
+
+#[test]
+fn what_an_observer_asks_goes_to_the_leader_and_the_answers_come_back() {
+    let mut follower = Follower::observed();
+    let request = |op: OpCode| Some([&77i64.to_bytes()[..], &1i32.to_bytes(), &op.0.to_bytes(), b"body"].concat());
+    follower.hear(kind::REQUEST, Zxid(-1), request(OpCode::CREATE));
+    assert_eq!(follower.take(), ["send 1 0xffffffffffffffff"]);
+    follower.hear(kind::REQUEST, Zxid(-1), request(OpCode::SYNC));
+    assert_eq!(
+        follower.take(),
+        ["SyncOf(7)", "send 1 0xffffffffffffffff"],
+        "it takes its place, then the leader is asked"
+    );
+    let answer = Bytes::from([&77i64.to_bytes()[..], &[1]].concat());
+    follower.hear(kind::REVALIDATE, Zxid(-1), Some([&77i64.to_bytes()[..], &4000i32.to_bytes()].concat()));
+    assert_eq!(follower.take(), ["send 6 0xffffffffffffffff"]);
+    follower.receive(kind::REVALIDATE, Zxid(-1), Some(answer.clone())).unwrap();
+    assert_eq!(follower.take(), ["send 6 0xffffffffffffffff to 7"]);
+    follower.receive(kind::REVALIDATE, Zxid(-1), Some(answer)).unwrap();
+    assert!(follower.take()[0].starts_with("Revalidated"), "the second is the answer to a client of this server");
+    follower.hear(kind::PING, Zxid(0), Some(vec![0; 12]));
+    assert!(follower.take()[0].starts_with("Touched"));
+}
+
+#[test]
+fn strangers_and_silent_ones_are_sent_away_by_a_follower_and_the_term_goes_on() {
+    let closed = |out: Vec<String>| out.len() == 1 && out[0].starts_with("Close { link: 7");
+    let mut early = Follower::synchronizing();
+    early.learner.observer_opened(7, 0, &mut early.out);
+    assert!(closed(early.take()), "it does not follow yet");
+    for (what, data) in [
+        (kind::FOLLOWERINFO, Follower::greeting(9, 5)),
+        (kind::OBSERVERINFO, Follower::greeting(9, 6)),
+        (kind::OBSERVERINFO, Follower::greeting(4, 5)),
+        (kind::OBSERVERINFO, Some(vec![0; 11])),
+        (kind::OBSERVERINFO, None),
+        (kind::ACKEPOCH, None),
+        (kind::REQUEST, None),
+    ] {
+        let mut follower = Follower::serving();
+        follower.learner.observer_opened(7, 0, &mut follower.out);
+        follower.hear(what, z(1, 0), data);
+        assert!(closed(follower.take()), "packet {what}");
+        follower.hear(kind::OBSERVERINFO, z(1, 0), Follower::greeting(9, 5));
+        assert!(follower.take().is_empty(), "what comes behind the end is not heard");
+    }
+    for data in [None, Some(vec![0; 15])] {
+        let mut follower = Follower::observed();
+        follower.hear(kind::REQUEST, Zxid(-1), data);
+        assert!(closed(follower.take()));
+        let mut follower = Follower::observed();
+        follower.hear(kind::REVALIDATE, Zxid(-1), Some(vec![1; 7]));
+        assert!(closed(follower.take()));
+    }
+    let mut follower = Follower::observed();
+    follower.learner.tick(TIMES.sync_ms - 1, &mut follower.out);
+    assert_eq!(follower.take(), ["send 5 0x100000001 to 7"], "a ping");
+    follower.learner.observer_opened(8, 0, &mut follower.out);
+    let again = Packet::with(kind::OBSERVERINFO, z(1, 0), Follower::greeting(9, 5).unwrap());
+    follower.learner.receive_of(8, again, 5, 0, &mut follower.out);
+    assert!(follower.take()[0].starts_with("Close { link: 7"), "the newest connection of a member is the one");
+    follower.learner.tick(TIMES.init_ms, &mut follower.out);
+    assert!(follower.take().iter().any(|output| output.starts_with("Close { link: 8")), "it never accepted the epoch");
 }

@@ -11,6 +11,7 @@ mod leader_tests;
 mod learner;
 #[cfg(test)]
 mod learner_tests;
+mod observers;
 pub mod packet;
 mod voters;
 
@@ -84,7 +85,8 @@ pub enum Output {
     Flush,
     /// Transactions up to this one are applied.
     Apply(Zxid),
-    /// As leader: a learner waits to be brought up to date; answered by [`Leader::join`] or the end of the link.
+    /// As leader, or as follower with observers: a learner waits to be brought up to date; answered by [`Leader::join`],
+    /// [`Learner::join_observer`], or the end of the link.
     Join {
         /// Its connection.
         link: LinkId,
@@ -118,8 +120,10 @@ pub enum Output {
         /// Session and timeout.
         data: Bytes,
     },
-    /// As leader: sessions that a learner has heard, 12 bytes each.
+    /// As leader, or as follower with observers: sessions that a learner has heard, 12 bytes each.
     Touched(Bytes),
+    /// As follower with observers: a sync of this observer takes its place behind those that the leader was asked for.
+    SyncOf(LinkId),
     /// As learner: the leader wants to know which sessions were heard; the answer carries this zxid.
     Pong(Zxid),
     /// As learner: the oldest sync is answered.

@@ -3,7 +3,7 @@
 
 use super::super::batch::Batch;
 use super::super::pipeline::{InFlight, Pipeline, State, Wakes};
-use super::{Machine, Role};
+use super::{Machine, Role, Syncing};
 use crate::engine::{Before, Request, Standing};
 use crate::jute::{Encode, Reader};
 use crate::metrics;
@@ -71,12 +71,15 @@ impl Pipeline {
         Ok(Packet::with(kind::REVALIDATE, Zxid(-1), data).encode())
     }
 
-    /// As leader: the sessions that another member has heard.
-    pub(super) fn touched(&self, state: &State, data: &[u8]) {
+    /// The sessions that another member has heard: a follower tells the leader when it is asked next.
+    pub(super) fn touched(&self, state: &mut State, data: &[u8]) {
         let now_ms = self.clock.now_ms();
         for pair in data.chunks_exact(12) {
-            if let Ok(session) = Reader::unlimited(pair).long() {
-                state.engine.sessions.touch(session, now_ms);
+            let mut reader = Reader::unlimited(pair);
+            let (Ok(session), Ok(timeout_ms)) = (reader.long(), reader.int()) else { continue };
+            // Of sessions that nobody knows, nothing is kept.
+            if state.engine.sessions.touch(session, now_ms) && !state.member.judges() {
+                state.member.heard.insert(session, timeout_ms);
             }
         }
     }
@@ -85,7 +88,16 @@ impl Pipeline {
     pub(super) fn synced(&self, state: &mut State, wakes: &mut Wakes) {
         let Machine::Learning(learner) = &state.member.machine else { return };
         let (committed, applied) = (learner.committed(), learner.history().applied());
-        let Some(mut sync) = state.member.syncs.pop_front() else { return };
+        let mut sync = match state.member.syncs.pop_front() {
+            Some(Syncing::Own(sync)) => sync,
+            Some(Syncing::Observer(link)) => {
+                if let Some(link) = state.member.links.get(&link) {
+                    wakes.send(link, &Packet::bare(kind::SYNC, Zxid(0)).encode());
+                }
+                return;
+            }
+            None => return,
+        };
         sync.zxid = committed;
         let at = state.in_flight.iter().position(|write| write.zxid > committed).unwrap_or(state.in_flight.len());
         state.in_flight.insert(at, sync);
@@ -122,7 +134,9 @@ impl Pipeline {
     pub(super) fn pong(&self, state: &mut State, zxid: Zxid) -> Packet {
         let since_ms = std::mem::replace(&mut state.member.touched_ms, self.clock.now_ms());
         let mut data = Vec::new();
-        for (session, timeout_ms) in state.engine.sessions.heard_since(since_ms) {
+        let own = state.engine.sessions.heard_since(since_ms);
+        let observed = std::mem::take(&mut state.member.heard);
+        for (session, timeout_ms) in own.into_iter().chain(observed) {
             session.encode(&mut data);
             timeout_ms.encode(&mut data);
         }
@@ -192,7 +206,7 @@ impl Pipeline {
                         refused,
                     };
                     match sync {
-                        true => state.member.syncs.push_back(write),
+                        true => state.member.syncs.push_back(Syncing::Own(write)),
                         false => state.member.waiting.entry(session).or_default().push_back(write),
                     }
                 }

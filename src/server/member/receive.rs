@@ -17,7 +17,7 @@ pub struct Received {
 }
 
 impl Pipeline {
-    /// As leader: a packet of a learner, and those that came along with it. Returns how many that were.
+    /// A packet of a learner of this leader or follower, and those that came along with it. Returns how many that were.
     pub fn receive_from<E>(
         &self,
         id: LinkId,
@@ -40,8 +40,14 @@ impl Pipeline {
                 continue;
             }
             let mut out = Vec::new();
-            if let Machine::Leading(leader) = &mut state.member.machine {
-                leader.receive(id, packet, self.clock.now_ms(), &mut out);
+            let now_ms = self.clock.now_ms();
+            match &mut state.member.machine {
+                Machine::Leading(leader) => leader.receive(id, packet, now_ms, &mut out),
+                Machine::Learning(learner) => {
+                    let version = state.member.duties.as_ref().map_or(0, |duties| duties.known.version());
+                    learner.receive_of(id, packet, version, now_ms, &mut out);
+                }
+                Machine::Resting(_) => {}
             }
             // At once: what a request becomes stands before a sync that follows it.
             self.perform(state, out, &mut wakes);
