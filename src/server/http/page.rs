@@ -88,7 +88,7 @@ async fn overview(State(shared): State<Arc<Shared>>, request: Request) -> Respon
     out.insert("serving".into(), view.serving.into());
     out.insert("zxid".into(), format!("0x{:x}", view.statistics.zxid.0).into());
     out.insert("peer_state".into(), view.statistics.peer_state.clone().into());
-    for name in ["server_stats", "voting_view", "leader", "last_snapshot", "configuration"] {
+    for name in ["server_stats", "voting_view", "observers", "leader", "last_snapshot", "configuration"] {
         out.insert(name.into(), fields(name, &view));
     }
     let (free, total) = space(Path::new(&view.settings.data_dir));

@@ -555,6 +555,7 @@ fn the_overview_tells_what_was_before() {
         rows.last().map_or(0, |row| row[column].as_i64().unwrap())
     };
     let mut overview = read(0);
+    assert_eq!(overview["observers"]["observers"], serde_json::json!([]), "the page goes through them");
     while seen(&overview, 1) < 2 || seen(&overview, 6) < 1 {
         std::thread::sleep(Duration::from_millis(50));
         overview = read(0);

@@ -76,7 +76,7 @@ function drawHead({ serving, zxid, server_stats: srvr, peer_state: peer }) {
   document.title = `${location.host} ${mode.textContent} · Oxkeeper`;
 }
 
-function drawEnsemble({ serving, voting_view: view, leader, configuration }) {
+function drawEnsemble({ serving, voting_view: view, observers: { observers }, leader, configuration }) {
   const body = clear($("ensemble-body"));
   const voters = Object.entries(view.current_config ?? {});
   if (!voters.length) {
@@ -87,6 +87,8 @@ function drawEnsemble({ serving, voting_view: view, leader, configuration }) {
       const self = Number(id) === configuration.server_id;
       return [id, leads ? el("span", { class: "star" }, "leader") : "voter", self ? "this server" : "", member.server_addresses.join(", "), member.election_addresses.join(", ")];
     });
+    // Only those that learn from this server are known to it, by where they connect from.
+    rows.push(...observers.map((observer) => [observer.sid, "observer", "learns from this server", observer.remote_socket_address, ""]));
     body.append(el("div", { class: "scroll" }, table(["id", "role", "", "quorum", "election"], rows)));
   }
   const c = configuration;
