@@ -10,6 +10,7 @@ Arguments and last line as of scenario.py. Scenarios of Java alone show that the
 import glob
 import os
 import signal
+import socket
 import struct
 import sys
 import time
@@ -286,6 +287,28 @@ class Observed(scenario.Ensemble):
         raise AssertionError(f"{roles} {found}\n" + "\n".join(self.tail(id) for id in self.kinds))
 
 
+def strangers_knock(ensemble, master):
+    """What is no observer's greeting is sent away by a follower; an observer that nobody has configured is let in."""
+    with open(f"{ensemble.folder}/{master}/zoo.cfg") as file:
+        port = next(int(line.split("=")[1]) for line in file if line.startswith("observerMasterPort="))
+
+    def packet(kind, data):
+        return struct.pack(">iqi", kind, 0, len(data)) + data + struct.pack(">i", -1)
+
+    def answer(data):
+        with socket.create_connection((f"127.0.0.{master}", port), timeout=5) as knocking:
+            knocking.sendall(data)
+            try:
+                return knocking.recv(4096)
+            except ConnectionResetError:
+                return b""
+    info = struct.pack(">qiq", 77, 0x10000, 0)
+    for data in (packet(11, info), packet(18, b"\0\0\0\1"), packet(16, info[:12] + struct.pack(">q", 1 << 40)),
+                 b"GET / HTTP/1.1\r\n\r\n"):
+        assert answer(data) == b"", f"{data!r} got an answer"
+    assert answer(packet(16, info))[:4] == struct.pack(">i", 17), "an observer of a new id got no LEADERINFO"
+
+
 def observer_master(kinds):
     """An observer learns from a follower, its clients write, sync, move there and back; then that follower is killed."""
     ensemble = Observed(kinds)
@@ -301,6 +324,7 @@ def observer_master(kinds):
         for turn in range(3):
             master = ensemble.observed()
             assert master != 3, "the observer learns from the leader"
+            strangers_knock(ensemble, master)
             masters.append(master)
             if client is None:
                 client = Client(ensemble.client(4), timeout_ms=8000)

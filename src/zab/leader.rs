@@ -1,7 +1,7 @@
 //! A term as leader (`Leader`, `LearnerHandler`): agree on an epoch, agree that this history is the one, bring learners in
 //! step, broadcast.
 
-use super::packet::long_of;
+use super::packet::{greeting, put_history};
 use super::{History, LinkId, Output, PROTOCOL, Packet, Plan, ServerId, Times, Violation, Voters, kind};
 use crate::jute::{Encode, Reader};
 use crate::mutant::{self, Mutant};
@@ -319,17 +319,7 @@ impl Leader {
     }
 
     fn greeted(&mut self, id: LinkId, packet: &Packet, now_ms: i64, out: &mut Vec<Output>) -> Result<(), Violation> {
-        let info = packet.data.as_deref().unwrap_or_default();
-        let member = long_of(info).ok_or_else(|| Violation::new("a member that does not say who it is"))?;
-        if info.len() < 12 {
-            return Err(Violation::new("a member older than this protocol"));
-        }
-        if info.get(12..).and_then(long_of).is_some_and(|version| version > self.active.version) {
-            return Err(Violation::new("a member with a newer configuration than this leader's"));
-        }
-        if member == self.me {
-            return Err(Violation(format!("a member with the id of this server, {member}: see its myid")));
-        }
+        let member = greeting(packet, self.me, self.active.version)?;
         // The next epoch must be one that has transactions; the original would lead on in a negative one.
         if packet.zxid.0 >> 32 >= i64::from(i32::MAX) {
             return Err(Violation(format!("a member that has accepted {}: no epoch is left behind it", packet.zxid)));
@@ -482,9 +472,7 @@ impl Leader {
             Plan::Diff { .. } | Plan::Trunc(_) => {
                 let mut upto = from;
                 for (zxid, record) in self.history.after(from) {
-                    let proposal = Packet::with(kind::PROPOSAL, *zxid, record.clone());
-                    out.push(Output::Send { link: id, packet: proposal.encode() });
-                    out.push(Output::Send { link: id, packet: Packet::bare(kind::COMMIT, *zxid).encode() });
+                    put_history(id, *zxid, record, out);
                     upto = *zxid;
                 }
                 upto

@@ -2,7 +2,7 @@
 //! `ObserverMasterLearnerHandler`): it brings them in step from its own history, tells them what the leader has committed,
 //! and relays what their clients want. It decides nothing: no observer counts for a quorum, and the epoch is the leader's.
 
-use super::packet::long_of;
+use super::packet::{greeting, long_of, put_history};
 use super::{History, LEADER, LinkId, Output, PROTOCOL, Packet, Plan, ServerId, Times, Violation, kind};
 use crate::jute::{Encode, Reader};
 use crate::proto::session::SessionId;
@@ -149,17 +149,7 @@ impl Observers {
         now_ms: i64,
         out: &mut Vec<Output>,
     ) -> Result<(), Violation> {
-        let info = packet.data.as_deref().unwrap_or_default();
-        let member = long_of(info).ok_or_else(|| Violation::new("an observer that does not say who it is"))?;
-        if info.len() < 12 {
-            return Err(Violation::new("an observer older than this protocol"));
-        }
-        if info.get(12..).and_then(long_of).is_some_and(|newer| newer > version) {
-            return Err(Violation::new("an observer with a newer configuration than this follower's"));
-        }
-        if member == self.me {
-            return Err(Violation(format!("an observer with the id of this server, {member}: see its myid")));
-        }
+        let member = greeting(packet, self.me, version)?;
         let is_older = |(other, link): (&LinkId, &Observer)| (*other != id && link.member == member).then_some(*other);
         let older: Vec<LinkId> = self.links.iter().filter_map(is_older).collect();
         for older in older {
@@ -185,10 +175,10 @@ impl Observers {
         let link = self.links.get_mut(&id).filter(|link| link.step == Step::Joining)?;
         let plan = history.plan(peer);
         if let Plan::Diff { from, .. } | Plan::Trunc(from) = plan {
-            history.after(from).for_each(|(zxid, record)| put(id, *zxid, record, out));
+            history.after(from).for_each(|(zxid, record)| put_history(id, *zxid, record, out));
         }
         let pending = history.pending().iter().take_while(|(zxid, _)| *zxid <= committed);
-        pending.for_each(|(zxid, record)| put(id, *zxid, record, out));
+        pending.for_each(|(zxid, record)| put_history(id, *zxid, record, out));
         link.step = Step::Synchronizing;
         let new_leader = Packet::with(kind::NEWLEADER, Zxid(self.epoch << 32), config);
         out.push(Output::Send { link: id, packet: new_leader.encode() });
@@ -232,11 +222,4 @@ impl Observers {
             out.extend(self.informed().map(|(link, _)| Output::Send { link, packet: ping.clone() }));
         }
     }
-}
-
-/// A transaction of history, as getting in step wants it.
-fn put(link: LinkId, zxid: Zxid, record: &Bytes, out: &mut Vec<Output>) {
-    let proposal = Packet::with(kind::PROPOSAL, zxid, record.clone());
-    out.push(Output::Send { link, packet: proposal.encode() });
-    out.push(Output::Send { link, packet: Packet::bare(kind::COMMIT, zxid).encode() });
 }

@@ -1,7 +1,7 @@
 //! Packets of the quorum port (`QuorumPacket`): records that follow each other without a frame. Decoding is told how long
 //! a packet may be, and believes no length before the bytes are there.
 
-use super::Violation;
+use super::{LinkId, Output, ServerId, Violation};
 use crate::jute::{Encode, Reader, put_text};
 use crate::proto::Zxid;
 use crate::proto::acl::Id;
@@ -146,6 +146,30 @@ impl Look<'_> {
         }
         Ok(Some((kind, Zxid(zxid), data, ids)))
     }
+}
+
+/// Who greets with FOLLOWERINFO or OBSERVERINFO, if that may be: `me` is greeted, whose active configuration has this
+/// version.
+pub(super) fn greeting(packet: &Packet, me: ServerId, version: i64) -> Result<ServerId, Violation> {
+    let info = packet.data.as_deref().unwrap_or_default();
+    let member = long_of(info).ok_or_else(|| Violation::new("a member that does not say who it is"))?;
+    if info.len() < 12 {
+        return Err(Violation::new("a member older than this protocol"));
+    }
+    if info.get(12..).and_then(long_of).is_some_and(|newer| newer > version) {
+        return Err(Violation::new("a member with a newer configuration than this server's"));
+    }
+    if member == me {
+        return Err(Violation(format!("a member with the id of this server, {member}: see its myid")));
+    }
+    Ok(member)
+}
+
+/// A transaction of history for a learner that gets in step: proposed and committed.
+pub(super) fn put_history(link: LinkId, zxid: Zxid, record: &Bytes, out: &mut Vec<Output>) {
+    let proposal = Packet::with(kind::PROPOSAL, zxid, record.clone());
+    out.push(Output::Send { link, packet: proposal.encode() });
+    out.push(Output::Send { link, packet: Packet::bare(kind::COMMIT, zxid).encode() });
 }
 
 /// The number in the first eight bytes.
