@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # kazoo's own test suite, as published, on a cluster of one server: `java ... QuorumPeerMain zoo.cfg`, which the suite calls,
-# is the server under test (lib/shim/java). Arguments: modules (default: all). Tests that are left out: deselected.txt.
+# is the server under test (lib/shim/java). Arguments: modules (default: all). Tests that are left out: deselected.txt. Tests that
+# race with themselves, and may be tried three times: races.txt.
 . "$(dirname "$0")/../lib/common.sh"
 begin kazoo 1500
 VENV="$CACHE/kazoo-venv"
@@ -12,7 +13,7 @@ if ! cmp -s "$REQUIREMENTS" "$VENV/.done"; then
         give_up "kazoo could not be installed: $(tail -n 1 "$WORK/pip.log")"
 fi
 [ -n "${SERVER_CMD:-}" ] || resolve zookeeper || give_up "the jars could not be resolved"
-export KAZOO_REPORT="$WORK/report.jsonl" KAZOO_DESELECT="$COMPAT/kazoo/deselected.txt" PYTHONPATH="$COMPAT/kazoo" PATH="$LIB/shim:$PATH" TMPDIR="$WORK"
+export KAZOO_REPORT="$WORK/report.jsonl" KAZOO_DESELECT="$COMPAT/kazoo/deselected.txt" KAZOO_RACES="$COMPAT/kazoo/races.txt" PYTHONPATH="$COMPAT/kazoo" PATH="$LIB/shim:$PATH" TMPDIR="$WORK"
 export ZOOKEEPER_VERSION="$ZK_VERSION" ZOOKEEPER_CLASSPATH=unused ZOOKEEPER_CLUSTER_SIZE=1
 unset KRB5_TEST_ENV ZOOKEEPER_JAAS_AUTH
 TESTS="$("$VENV/bin/python" -c 'import os, kazoo.tests as t; print(os.path.dirname(t.__file__))')"
