@@ -33,17 +33,25 @@ def writes_of(record):
     return [(record.path, record.version)]
 
 
-def check(history, final, logs):
-    """`final`: member -> {path: (value, mzxid, version)} when all is quiet. `logs`: member -> {zxid: body of the record}."""
+def floor_of(since, logs):
+    """From which zxid on the logs say what happened, of a round that began at `since`. A member to which everything was copied has
+    a snapshot and the log behind it; when that has come to all of them in one round, its beginning is in no log."""
+    first = min((zxid for records in logs.values() for zxid in records), default=since)
+    return max(first, since)
+
+
+def check(history, final, logs, floor=0):
+    """`final`: member -> {path: (value, mzxid, version)} when all is quiet. `logs`: member -> {zxid: body of the record}, and
+    `floor`, from where on they are whole. What was written before is still judged by versions, reads and the end."""
     found = Violations()
     logged = merge_logs(logs, found)
-    acknowledged_are_logged(history, logged, found)
+    acknowledged_are_logged(history, logged, floor, found)
     states = final_states(final, found)
     versions = version_tables(history, states, found)
     reads_are_current(history, versions, found)
     sessions_never_go_back(history, found)
     real_time(history, found)
-    pipelines(history, logged, found)
+    pipelines(history, logged, floor, found)
     return found
 
 
@@ -72,7 +80,7 @@ def logged_values(logged):
     return where
 
 
-def acknowledged_are_logged(history, logged, found):
+def acknowledged_are_logged(history, logged, floor, found):
     """No acknowledged write is lost: it is in the logs, at the zxid that the client was told. A refused one is nowhere."""
     where = logged_values(logged)
     for record in history:
@@ -81,7 +89,7 @@ def acknowledged_are_logged(history, logged, found):
         there = where.get(name_of(record.value), [])
         if len(there) > 1:
             found.add("ONCE", f"logged {len(there)} times ({', '.join(map(hex, there))}): {record}")
-        if record.outcome == OK and record.mzxid not in there:
+        if record.outcome == OK and record.mzxid >= floor and record.mzxid not in there:
             found.add("DURABLE", f"acknowledged, and in no log (there: {list(map(hex, there))}): {record}")
         if record.outcome == REFUSED and there:
             found.add("REFUSED", f"refused, and in the logs at {there[0]:#x}: {record}")
@@ -198,9 +206,10 @@ def real_time(history, found):
             synced.pop(record.session, None)
 
 
-def pipelines(history, logged, found):
+def pipelines(history, logged, floor, found):
     """Requests of one connection happen in their order, and none without those before it."""
     groups = defaultdict(list)
+    earliest = min((record.mzxid for record in history if record.outcome == OK and record.mzxid), default=floor)
     for record in history:
         if record.group and record.kind == "set":
             groups[(record.session, record.group)].append(record)
@@ -208,7 +217,9 @@ def pipelines(history, logged, found):
     for records in groups.values():
         zxids = [values.get(name_of(record.value)) for record in records]
         for at in range(1, len(zxids)):
-            if zxids[at] is not None and zxids[at - 1] is None and records[at - 1].outcome == UNKNOWN:
+            # Of the first that is in the logs, those before it may lie below the floor.
+            whole = floor <= earliest or any(zxids[:at])
+            if whole and zxids[at] is not None and zxids[at - 1] is None and records[at - 1].outcome == UNKNOWN:
                 found.add("FIFO", f"{records[at]} happened without {records[at - 1]}")
             if zxids[at] is not None and zxids[at - 1] is not None and zxids[at] < zxids[at - 1]:
                 found.add("FIFO", f"{records[at]} happened before {records[at - 1]}")

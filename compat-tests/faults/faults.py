@@ -270,7 +270,10 @@ class Campaign:
     def judge(self, number, base, since, history, did):
         final = {f"member {n}": member.nodes(load.paths(base))[0] for n, member in self.members.items()}
         logs = {f"member {n}": member.logged(since) for n, member in self.members.items()}
-        found = checker.check(history, final, logs)
+        floor = checker.floor_of(since, logs)
+        beyond = sum(1 for record in history if record.outcome == "ok" and record.kind != "get" and 0 < (record.mzxid or 0) < floor)
+        self.totals["acknowledged before everything was copied to all members"] += beyond
+        found = checker.check(history, final, logs, floor)
         digests = {n: member.digests() for n, member in self.members.items()}
         for n in digests:
             for m in digests:
@@ -288,7 +291,7 @@ class Campaign:
         if found:
             with open(f"{self.work}/round-{number}.pickle", "wb") as file:
                 slots = [[getattr(record, name) for name in record.__slots__] for record in history]
-                pickle.dump((slots, final, logs), file)
+                pickle.dump((slots, final, logs, floor), file)
         return not found
 
     def make_room(self):
@@ -344,14 +347,14 @@ class Campaign:
 def judge_again(file):
     """What the checker says of the kept history of a round."""
     with open(file, "rb") as kept:
-        slots, final, logs = pickle.load(kept)
+        slots, final, logs, floor = pickle.load(kept)
     history = []
     for values in slots:
         record = Record(0, "", "", None, 0)
         for name, value in zip(Record.__slots__, values):
             setattr(record, name, value)
         history.append(record)
-    found = checker.check(history, final, logs)
+    found = checker.check(history, final, logs, floor)
     print("\n".join(found.lines()))
     print(f"{len(history)} operations, {len(found)} violations")
     return 1 if found else 0

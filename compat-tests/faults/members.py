@@ -70,6 +70,9 @@ class Member:
         lines = [f"dataDir={self.home}/data", f"tickTime={tick}", "initLimit=20", "syncLimit=6", "admin.enableServer=false",
                  f"clientPort={CLIENT}", "4lw.commands.whitelist=*", "preAllocSize=1024", "snapCount=5000", "maxClientCnxns=0"]
         lines += [f"server.{m}={network.address(m)}:{QUORUM}:{ELECTION}:participant" for m in range(1, count + 1)]
+        if n % 2 == 1:
+            # The trees are small: as leaders these bring others up to date from their log files, the others copy everything.
+            lines.append("snapshotSizeFactor=100")
         with open(f"{folder}/conf/zoo.cfg", "w") as file:
             file.write("\n".join(lines) + "\n")
         self.prepare()
