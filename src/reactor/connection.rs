@@ -7,7 +7,7 @@ use crate::guard::Rate;
 use crate::proto::acl::Id;
 use crate::proto::session::SessionId;
 use crate::proto::{ErrorCode, OpCode};
-use crate::talkers::{Ledger, Tally};
+use crate::talkers::{Ledger, Place, Tally};
 use crate::throttle::{Entry, LargeCharge, RequestThrottle, WaitingRequest};
 use compact_str::CompactString;
 use std::collections::VecDeque;
@@ -55,8 +55,10 @@ pub(super) enum Waiting {
         charge: LargeCharge,
         /// What the audit log is to say of it.
         audited: Option<Box<Audited>>,
-        /// Where it works, when somebody wants to know: the path for the log of slow requests, else its prefix.
-        place: Option<CompactString>,
+        /// Where the ledger counts it.
+        place: Option<Place>,
+        /// For the log of slow requests.
+        path: Option<CompactString>,
     },
     Read(WaitingRead),
     /// Refused in its turn: it waited too long at the entry, is over a limit, or is no read while there is no leader.

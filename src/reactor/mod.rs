@@ -182,14 +182,17 @@ impl Reactor {
     pub fn closed(&mut self, number: Number) -> Option<SessionId> {
         self.watches.remove_connection(number);
         let connection = self.connections.remove(&number)?;
+        let session = connection.session();
+        self.remember_departed(number, &connection);
         if let Some(ledger) = &mut self.ledger {
             connection.fold(ledger);
         }
-        let session = connection.session();
-        self.remember_departed(number, &connection);
         for waiting in connection.lane {
-            if let Waiting::Write { charge, .. } = waiting {
+            if let Waiting::Write { charge, place, .. } = waiting {
                 self.settings.large.release(charge);
+                if let (Some(ledger), Some(place)) = (&mut self.ledger, place) {
+                    ledger.abandoned(place);
+                }
             }
         }
         session
@@ -299,7 +302,9 @@ impl Reactor {
                     if self.settings.ensemble {
                         self.readings.record(metrics::REQUESTS_IN_SESSION_QUEUE, connection.lane.len() as i64);
                     }
-                    if let Some(Waiting::Write { op, since_ms, charge, place, audited }) = connection.lane.pop_front() {
+                    if let Some(Waiting::Write { op, since_ms, charge, place, path, audited }) =
+                        connection.lane.pop_front()
+                    {
                         self.settings.large.release(charge);
                         connection.writes_in_flight -= 1;
                         let latency = connection.replied(op, xid, zxid.0, since_ms, now_ms);
@@ -309,16 +314,12 @@ impl Reactor {
                             let time_us = latency.unsigned_abs() * 1_000;
                             let tally = Tally { requests: 0, bytes: reply.len() as u64, time_us };
                             connection.tally.add(tally);
-                            let prefix = match self.settings.slow_request_ms {
-                                0 => place.as_deref(),
-                                _ => place.as_deref().map(|path| ledger.prefix(path)),
-                            };
-                            ledger.count(op, prefix, tally);
+                            ledger.came_back(op, place, tally);
                         }
                         if let Some(audited) = audited {
                             audited.tell(&self.settings, reply, &connection.identities, turn);
                         }
-                        self.slow.waited(&self.settings, connection, op, xid, place.as_deref(), latency, now_ms);
+                        self.slow.waited(&self.settings, connection, op, xid, path.as_deref(), latency, now_ms);
                     }
                     if close {
                         connection.state = State::Closing;
@@ -340,7 +341,7 @@ impl Reactor {
                         // That it came was counted when it left the lane.
                         let tally = Tally { requests: 0, bytes: answer.len() as u64, time_us: 0 };
                         connection.tally.add(tally);
-                        ledger.count(op, None, tally);
+                        ledger.answered(op, tally);
                     }
                     connection.output.extend_from_slice(answer);
                     let latency = connection.replied(op, xid, zxid.0, since_ms, now_ms);
@@ -552,20 +553,17 @@ impl Reactor {
                         return self.hang_up(number, turn);
                     }
                 };
-                let place = match (&self.ledger, self.settings.slow_request_ms) {
-                    (None, 0) => None,
-                    (Some(ledger), 0) => path_of(op, body).map(|path| ledger.prefix(path).into()),
-                    _ => path_of(op, body).map(Into::into),
-                };
+                let bytes = HEADER + frame.len();
+                let place = self.ledger.as_mut().and_then(|ledger| ledger.went(op, path_bytes(op, body), bytes));
+                let path = if self.settings.slow_request_ms > 0 { path_of(op, body).map(Into::into) } else { None };
                 let audited = (self.settings.audit && audit::is_audited(op)).then(|| Audited::new(session, op, body));
-                connection.lane.push_back(Waiting::Write { op, since_ms: now_ms, charge, place, audited });
+                connection.lane.push_back(Waiting::Write { op, since_ms: now_ms, charge, place, path, audited });
                 connection.writes_in_flight += 1;
                 if self.settings.ensemble {
                     self.readings.record(metrics::REQUESTS_IN_SESSION_QUEUE, connection.lane.len() as i64);
                 }
                 let identities = connection.identities.clone();
                 reads.iter().for_each(|read| self.count_request(read.op, &read.body, read.body.len()));
-                self.count_request(op, body, frame.len());
                 let what = Wanted::Write { session, xid, op, body: body.into(), identities, reads };
                 turn.submissions.push(Submission { connection: ConnectionKey { reactor: self.id, number }, what });
             }

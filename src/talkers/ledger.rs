@@ -1,19 +1,15 @@
 //! What one reactor counts. The way of a figure: a connection keeps its own tally, which is folded into the sketches of
 //! its session, address and identity once a second and when it ends; operations have a counter each; prefixes are
-//! counted in a small exact table that is emptied into their sketch once a second. So a request costs a few additions
-//! and one look-up.
+//! counted in a small exact table (`places`) that is emptied into their sketch once a second. So a request costs a few
+//! additions and one look-up.
 
-use super::prefix::PREFIX_BYTES_MAX;
-use super::{Cost, Measure, Ranking, Sketch, Summary, Talker, Tally, merged, prefix};
+use super::{Cost, Measure, Place, Places, Ranking, Sketch, Summary, Talker, Tally, merged, prefix};
 use crate::proto::OpCode;
 use crate::proto::session::SessionId;
-use hashbrown::HashTable;
 use std::borrow::Borrow;
-use std::hash::{BuildHasher, Hash};
+use std::hash::Hash;
 use std::net::IpAddr;
 
-/// Prefixes that are counted exactly before they go to the sketch.
-const PENDING_MAX: usize = 1_024;
 /// Runs of reads of one turn that share its time; later ones of the turn go without.
 const TURN_MAX: usize = 16 << 10;
 /// Bytes of an identity that are shown.
@@ -58,8 +54,7 @@ impl<K: Hash + Eq + Clone> Board<K> {
 struct TurnRead {
     connection: u64,
     operation: usize,
-    /// Place in `pending`.
-    prefix: Option<usize>,
+    prefix: Option<Place>,
     weight: u64,
 }
 
@@ -72,10 +67,7 @@ pub struct Ledger {
     identities: Board<String>,
     prefixes: Board<String>,
     operations: [(Tally, Cost); SLOTS],
-    pending: Vec<(Box<str>, Tally)>,
-    pending_table: HashTable<usize>,
-    /// Place of the last read's prefix, and whether it has as many names as a prefix may have: requests come in runs.
-    last: Option<(usize, bool)>,
+    places: Places,
     turn: Vec<TurnRead>,
     since_ms: i64,
     faded_ms: i64,
@@ -107,18 +99,11 @@ impl Ledger {
             identities: Board::new(settings.capacity),
             prefixes: Board::new(settings.capacity),
             operations: [(Tally::default(), Cost::default()); SLOTS],
-            pending: Vec::new(),
-            pending_table: HashTable::new(),
-            last: None,
+            places: Places::new(settings.prefix_depth),
             turn: Vec::new(),
             since_ms: now_ms,
             faded_ms: now_ms,
         }
-    }
-
-    /// The prefix that a path counts for.
-    pub fn prefix<'a>(&self, path: &'a str) -> &'a str {
-        prefix(path, self.settings.prefix_depth)
     }
 
     /// A read was executed in this turn; it will be given its share of the turn's time by [`Ledger::settle`].
@@ -138,71 +123,56 @@ impl Ledger {
         }
     }
 
-    /// A request that is not read from the tree at once has come.
-    pub fn came(&mut self, op: OpCode, path: Option<&[u8]>, bytes: usize) {
+    /// A request that is not read from the tree at once has come. Returns where its prefix is counted.
+    pub fn came(&mut self, op: OpCode, path: Option<&[u8]>, bytes: usize) -> Option<Place> {
         let tally = Tally { requests: 1, bytes: bytes as u64, time_us: 0 };
         self.operations[slot(op)].0.add(tally);
-        if let Some(path) = path {
-            self.count_path(path, tally);
-        }
+        path.and_then(|path| self.count_path(path, tally))
     }
 
-    /// Something of a request that has come before: that it was answered.
-    pub fn count(&mut self, op: OpCode, prefix: Option<&str>, tally: Tally) {
-        self.operations[slot(op)].0.add(tally);
-        if let Some(prefix) = prefix {
-            self.count_prefix(prefix, tally);
-        }
-    }
-
-    /// Returns the place of the path's prefix; none for bytes that are no path.
-    fn count_path(&mut self, path: &[u8], tally: Tally) -> Option<usize> {
-        if let Some((place, whole)) = self.last
-            && let (prefix, counted) = &mut self.pending[place]
-            && let Some(rest) = path.strip_prefix(prefix.as_bytes()).and_then(|rest| rest.strip_prefix(b"/"))
-            && (whole || !rest.contains(&b'/'))
-        {
-            counted.add(tally);
-            return Some(place);
-        }
-        let prefix = self.prefix(std::str::from_utf8(path).ok()?);
-        let place = self.count_prefix(prefix, tally);
-        // A prefix that was cut stands for many; the root's ends with the separator itself.
-        let names = prefix.bytes().filter(|byte| *byte == b'/').count();
-        self.last = (prefix.len() < PREFIX_BYTES_MAX && prefix.len() > 1)
-            .then_some((place, names == self.settings.prefix_depth));
+    /// As `came`, for a write: its place is kept until it is answered, or abandoned.
+    pub fn went(&mut self, op: OpCode, path: Option<&[u8]>, bytes: usize) -> Option<Place> {
+        let place = self.came(op, path, bytes)?;
+        self.places.hold(place);
         Some(place)
     }
 
-    fn count_prefix(&mut self, prefix: &str, tally: Tally) -> usize {
-        if let Some((place, _)) = self.last
-            && *self.pending[place].0 == *prefix
-        {
-            self.pending[place].1.add(tally);
-            return place;
+    /// A request that came before was answered.
+    pub fn answered(&mut self, op: OpCode, tally: Tally) {
+        self.operations[slot(op)].0.add(tally);
+    }
+
+    /// As `answered`, for a write, with the place it was given.
+    pub fn came_back(&mut self, op: OpCode, place: Option<Place>, tally: Tally) {
+        self.answered(op, tally);
+        if let Some(place) = place {
+            self.places.add(place, tally);
+            self.places.release(place);
         }
-        let hash = foldhash::fast::FixedState::default().hash_one(prefix);
-        if let Some(place) = self.pending_table.find(hash, |place| &*self.pending[*place].0 == prefix) {
-            self.pending[*place].1.add(tally);
-            return *place;
+    }
+
+    /// A write whose answer nobody waits for any more.
+    pub fn abandoned(&mut self, place: Place) {
+        self.places.release(place);
+    }
+
+    /// Returns the place of the path's prefix; none for bytes that are no path, and when writes in flight hold all places.
+    fn count_path(&mut self, path: &[u8], tally: Tally) -> Option<Place> {
+        let mut place = self.places.of(path);
+        if place.is_none() {
+            let prefix = prefix(std::str::from_utf8(path).ok()?, self.settings.prefix_depth);
+            self.empty_places();
+            place = self.places.of(path);
+            if place.is_none() {
+                self.prefixes.add(prefix, tally);
+            }
         }
-        if self.pending.len() >= PENDING_MAX {
-            self.empty_pending();
-        }
-        let place = self.pending.len();
-        self.pending.push((prefix.into(), tally));
-        let pending = &self.pending;
-        self.pending_table
-            .insert_unique(hash, place, |place| foldhash::fast::FixedState::default().hash_one(&*pending[*place].0));
+        self.places.add(place?, tally);
         place
     }
 
-    fn empty_pending(&mut self) {
-        for (prefix, tally) in self.pending.drain(..) {
-            self.prefixes.add(&*prefix, tally);
-        }
-        self.pending_table.clear();
-        self.last = None;
+    fn empty_places(&mut self) {
+        self.places.drain(|prefix, tally| self.prefixes.add(prefix, tally));
         // Their places are gone: prefixes lose the time of the turn's reads up to here, nobody else does.
         self.turn.iter_mut().for_each(|read| read.prefix = None);
     }
@@ -222,7 +192,7 @@ impl Ledger {
             given = due;
             self.operations[read.operation].0.time_us += time_us;
             if let Some(place) = read.prefix {
-                self.pending[place].1.time_us += time_us;
+                self.places.add(place, Tally { time_us, ..Tally::default() });
             }
             share(read.connection, time_us);
         }
@@ -248,7 +218,7 @@ impl Ledger {
         self.addresses.decay(factor);
         self.identities.decay(factor);
         self.prefixes.decay(factor);
-        self.empty_pending();
+        self.empty_places();
         for (tally, cost) in &mut self.operations {
             cost.scale(factor);
             cost.add(std::mem::take(tally).into());
@@ -351,10 +321,17 @@ mod tests {
     #[test]
     fn each_measure_has_its_own_order() {
         let mut ledger = Ledger::new(SETTINGS, 0);
-        let prefix = |prefix: &'static str| Some(prefix);
-        ledger.count(OpCode::SET_DATA, prefix("/many"), Tally { requests: 10, bytes: 10, time_us: 5 });
-        ledger.count(OpCode::CREATE, prefix("/large"), Tally { requests: 1, bytes: 1_000, time_us: 1 });
-        ledger.count(OpCode::DELETE, prefix("/slow"), Tally { requests: 2, bytes: 20, time_us: 900 });
+        let mut wrote = |op, path: &str, times: u64, bytes: u64, time_us| {
+            let places: Vec<_> = (0..times).map(|_| ledger.went(op, Some(path.as_bytes()), 0)).collect();
+            // The answers come after the places were emptied.
+            ledger.fade(0);
+            for place in places {
+                ledger.came_back(op, place, Tally { requests: 0, bytes: bytes / times, time_us: time_us / times });
+            }
+        };
+        wrote(OpCode::SET_DATA, "/many/x", 10, 10, 10);
+        wrote(OpCode::CREATE, "/large/x", 1, 1_000, 1);
+        wrote(OpCode::DELETE, "/slow/x", 2, 20, 900);
         ledger.fade(0);
         let summary = Summary::of(&[ledger], 10);
         let orders = summary.prefixes.by.each_ref().map(|ranking| names(ranking));
@@ -362,7 +339,7 @@ mod tests {
         let first = |measure: Measure| summary.operations.by[measure as usize][0].key;
         assert_eq!(Measure::ALL.map(first), [OpCode::SET_DATA, OpCode::CREATE, OpCode::DELETE]);
         let many = &summary.prefixes.by[0][0];
-        assert_eq!((many.rate, many.error), (Cost { requests: 10.0, bytes: 10.0, time_us: 5.0 }, 0.0));
+        assert_eq!((many.rate, many.error), (Cost { requests: 10.0, bytes: 10.0, time_us: 10.0 }, 0.0));
     }
 
     #[test]
@@ -411,7 +388,6 @@ mod tests {
                 ledger.settle(1, |_, _| {});
             }
         }
-        assert!(ledger.pending.len() <= PENDING_MAX);
         ledger.fade(0);
         let summary = Summary::of(&[ledger], 5);
         assert_eq!(summary.prefixes.by[0][0].key, "/heavy/x");

@@ -4,10 +4,12 @@
 //! Pure: time comes in as a value. The reactor feeds a [`Ledger`]; `admin/top` shows a [`Summary`].
 
 mod ledger;
+mod places;
 mod prefix;
 mod sketch;
 
 pub use ledger::{Ledger, Settings};
+pub use places::{PLACES_MAX, Place, Places};
 pub use prefix::{path_bytes, path_of, prefix};
 pub use sketch::{Entry, Sketch, merged};
 
