@@ -68,9 +68,9 @@ fn value_of(cell: u16) -> u64 {
 /// Values of a summary: sum, number, extremes, and how they are spread where quantiles are wanted.
 #[derive(Debug, Clone, Default)]
 pub struct Distribution {
-    /// The last value, and how often it came since it was another's turn: not among the figures below yet. What is
-    /// counted for each request is mostly like the one before, and costs one comparison then.
-    run: (i64, u32),
+    /// The two last different values, the newer first, and how often each came: not among the figures below yet. What is
+    /// counted for each request is mostly like one of the two before, and costs a comparison then.
+    runs: [(i64, u32); 2],
     /// Sum of the values.
     sum: i64,
     /// How many there were.
@@ -93,12 +93,15 @@ impl Distribution {
     /// Adds a value. Among the quantiles, a value below 0 counts as 0.
     #[inline]
     pub fn record(&mut self, value: i64) {
-        if value == self.run.0 && self.run.1 < u32::MAX {
-            self.run.1 += 1;
-        } else {
-            self.settle();
-            self.run = (value, 1);
+        for (known, times) in &mut self.runs {
+            if *known == value && *times < u32::MAX {
+                *times += 1;
+                return;
+            }
         }
+        let [newer, (value_before, times)] = self.runs;
+        self.record_many(value_before, times);
+        self.runs = [(value, 1), newer];
     }
 
     /// Adds a value that came several times.
@@ -116,8 +119,9 @@ impl Distribution {
     }
 
     fn settle(&mut self) {
-        let (value, times) = std::mem::take(&mut self.run);
-        self.record_many(value, times);
+        for (value, times) in std::mem::take(&mut self.runs) {
+            self.record_many(value, times);
+        }
     }
 
     /// A window ends: of a distribution that forgets, the oldest values are no longer among the quantiles.
@@ -137,7 +141,9 @@ impl Distribution {
 
     /// Adds what another thread recorded.
     pub fn merge(&mut self, other: &Distribution) {
-        self.record_many(other.run.0, other.run.1);
+        for (value, times) in other.runs {
+            self.record_many(value, times);
+        }
         if other.count == 0 {
             return;
         }
@@ -160,12 +166,14 @@ impl Distribution {
 
     /// Sum of the values.
     pub fn sum(&self) -> i64 {
-        self.sum.saturating_add(self.run.0.saturating_mul(i64::from(self.run.1)))
+        self.runs
+            .iter()
+            .fold(self.sum, |sum, (value, times)| sum.saturating_add(value.saturating_mul(i64::from(*times))))
     }
 
     /// How many there were.
     pub fn count(&self) -> u64 {
-        self.count + u64::from(self.run.1)
+        self.runs.iter().fold(self.count, |count, (_, times)| count + u64::from(*times))
     }
 
     /// Least value; 0 when there is none.
@@ -178,13 +186,9 @@ impl Distribution {
         self.extreme(self.extremes.1, i64::max)
     }
 
-    fn extreme(&self, settled: i64, of: impl FnOnce(i64, i64) -> i64) -> i64 {
-        match (self.count, self.run.1) {
-            // Without values the run is of zeros.
-            (0, _) => self.run.0,
-            (_, 0) => settled,
-            _ => of(settled, self.run.0),
-        }
+    fn extreme(&self, settled: i64, of: impl FnMut(i64, i64) -> i64) -> i64 {
+        let runs = self.runs.iter().filter(|(_, times)| *times > 0).map(|(value, _)| *value);
+        (self.count > 0).then_some(settled).into_iter().chain(runs).reduce(of).unwrap_or(0)
     }
 
     /// The value at a quantile, interpolated between its neighbours; `None` without values
@@ -211,9 +215,8 @@ impl Distribution {
         for window in &self.older {
             window.cells.iter().for_each(|(cell, times)| all.add(*cell, *times));
         }
-        let (value, times) = self.run;
-        if self.spread != Spread::None && times > 0 {
-            all.add(cell_of(u64::try_from(value).unwrap_or(0)), times);
+        for (value, times) in self.runs.iter().filter(|(_, times)| self.spread != Spread::None && *times > 0) {
+            all.add(cell_of(u64::try_from(*value).unwrap_or(0)), *times);
         }
         let count = all.cells.iter().map(|(_, times)| u64::from(*times)).sum();
         (count > 0).then_some((all, count))

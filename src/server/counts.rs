@@ -65,6 +65,8 @@ pub(super) struct Visit {
     /// Local writes of members, each with the time it has been under way, ms.
     local_ms: Vec<i64>,
     remote: u32,
+    /// How long the last local write has been under way, us, and how many before it as long: those of one submission.
+    committed: (u64, u64),
 }
 
 impl Visit {
@@ -74,7 +76,11 @@ impl Visit {
         if write.op != OpCode::SYNC {
             if write.connection.is_some() {
                 let us = u64::try_from(now_us - write.since_us).unwrap_or(0);
-                readings.observe(metrics::COMMIT_SECONDS, "", us, 1);
+                if us != self.committed.0 {
+                    self.observe_committed(readings);
+                    self.committed.0 = us;
+                }
+                self.committed.1 += 1;
             }
             record_age(readings, metrics::PROPAGATION_LATENCY, &write.record, wall_ms);
         }
@@ -93,8 +99,16 @@ impl Visit {
         }
     }
 
+    fn observe_committed(&mut self, readings: &mut Readings) {
+        let (us, times) = std::mem::take(&mut self.committed);
+        if times > 0 {
+            readings.observe(metrics::COMMIT_SECONDS, "", us, times);
+        }
+    }
+
     /// The visit is over: what the original's `CommitProcessor` counts in each of its rounds. A standalone server has none.
-    pub fn done(self, readings: &mut Readings, queued: usize, waited_us: u64, took_us: i64) {
+    pub fn done(mut self, readings: &mut Readings, queued: usize, waited_us: u64, took_us: i64) {
+        self.observe_committed(readings);
         if self.writes == 0 {
             return;
         }
