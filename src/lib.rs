@@ -14,6 +14,7 @@ pub mod dev;
 pub mod engine;
 pub mod guard;
 pub mod jute;
+pub mod membership;
 pub mod metrics;
 #[doc(hidden)]
 pub mod mutant;

@@ -47,6 +47,9 @@ mutants! {
     UncommittedTreeKept = "after TRUNC the tree in memory stays as it was (2845, 5094)",
     PartialCopyKept = "what has come of a broken copy stays in the tree (3642)",
     StaleLogWriter = "what waits for the log at the end of a role is written in the next (4712)",
+    ProposedInForce = "a learner that joins takes a configuration that is only proposed for one in force",
+    ProposedForgotten = "a follower acknowledges a proposed configuration and does not keep it",
+    ReconfiguredByTheNewAlone = "a reconfiguration is committed by a quorum of the new configuration alone",
     EphemeralsSurvive = "closeSession leaves the ephemerals in the tree of a follower (2355)",
 }
 

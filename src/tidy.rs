@@ -19,6 +19,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("store", &["mutant", "jute", "proto"]),
     ("config", &[]),
     ("quorum", &["mutant", "jute", "proto", "zab", "config"]),
+    ("membership", &["config", "store", "zab"]),
     ("metrics", &["proto"]),
     ("admin", &["proto", "metrics", "auth", "talkers"]),
     ("client", &["jute", "proto"]),

@@ -3,7 +3,7 @@
 
   record.py JAVA_SERVER ANSWERS FILES
 
-ANSWERS is src/engine/prepare/testdata/reconfig-answers.txt, FILES the folder src/server/testdata/reconfig: both are test
+ANSWERS is src/engine/prepare/testdata/reconfig-answers.txt, FILES the folder src/membership/testdata/reconfig: both are test
 data of the server. Run it again only when a case is added. Ports are written as 1N001 to 1N004 for member N: those that
 the recorded ensemble had by chance must not be in the files.
 """

@@ -134,6 +134,8 @@ fn seeds(arguments: &Arguments, options: Options) -> bool {
                 sums.report.stuck += report.stuck;
                 sums.report.comparisons += report.comparisons;
                 sums.report.expiries += report.expiries;
+                sums.report.reconfigurations += report.reconfigurations;
+                sums.report.handovers += report.handovers;
                 sums.report.model_steps += report.model_steps;
             }
             Err(failure) => {
@@ -160,9 +162,11 @@ fn seeds(arguments: &Arguments, options: Options) -> bool {
     println!(
         "{done} seeds in {took:.0} s ({:.0} an hour), {events} events, {terms} terms, {committed} transactions, {answers} \
          answers, {snapshots} snapshots, {copies} copies, {truncations} truncations ({stuck} impossible), {from_files} from \
-         files, {} sessions expired, {} comparisons",
+         files, {} sessions expired, {} reconfigurations, {} words that another leads on, {} comparisons",
         done as f64 / took * 3600.0,
         sums.report.expiries,
+        sums.report.reconfigurations,
+        sums.report.handovers,
         sums.report.comparisons,
     );
     if options.traced {

@@ -90,7 +90,11 @@ impl Ballots {
                 ballots.get(&leader).is_some_and(|said| said.state == PeerState::Leading)
             };
             let of = |id| if id == me { own } else { ballots.get(&id) };
-            leads && membership.is_quorum(|id| of(id).is_some_and(|other| other.agrees(ballot)))
+            let agrees = |id| of(id).is_some_and(|other: &Ballot| other.agrees(ballot));
+            // Who leads others already is not made the leader by this. That a reconfiguration is proposed keeps nobody away
+            // from him: it may wait for this very server.
+            let joins = own.is_none() && leader != me;
+            leads && if joins { membership.is_quorum_by_now(agrees) } else { membership.is_quorum(agrees) }
         };
         (in_round && led(&self.received, Some(&mine))) || led(&self.settled, None)
     }

@@ -116,6 +116,29 @@ fn ones_own_vote_counts_when_the_others_settled_on_it_first() {
     assert_eq!(decided(&out), None);
 }
 
+/// The simulator's seed 4104: the reconfiguration waited for this server, and it could not come back because of that.
+#[test]
+fn a_proposed_configuration_keeps_nobody_away_from_a_leader() {
+    let lines = |ids: &[i64]| ids.iter().map(|id| format!("server.{id}=a:1:2\n")).collect::<String>();
+    let ensemble = |text: String| crate::config::Ensemble::parse_text(&text, false, false).unwrap();
+    let next = ensemble(lines(&[1, 4, 5]) + "version=9");
+    let membership = Membership::new(ensemble(lines(&[1, 2, 3])), Some(&next));
+    let (mut one, mut out) = (Election::new(1, membership, Pauses::default()), Vec::new());
+    one.look(Zxid(7), 1, 0, &mut out);
+    one.receive(2, &told(PeerState::Following, 3, 7, 4, 1), 1, &mut out);
+    one.receive(3, &told(PeerState::Leading, 3, 7, 4, 1), 2, &mut out);
+    assert_eq!(decided(&out), Some((PeerState::Following, 3)));
+    // Nobody becomes the leader without quorums of both.
+    let membership = Membership::new(ensemble(lines(&[1, 2, 3])), Some(&next));
+    let (mut three, mut out) = (Election::new(3, membership, Pauses::default()), Vec::new());
+    three.look(Zxid(9), 1, 0, &mut out);
+    three.receive(1, &told(PeerState::Looking, 3, 9, 1, 1), 1, &mut out);
+    three.receive(2, &told(PeerState::Looking, 3, 9, 1, 1), 2, &mut out);
+    assert_eq!(three.deadline_ms().map(|at| at > 205), Some(false), "a repetition, no decision");
+    three.tick(1000, &mut out);
+    assert_eq!(decided(&out), None);
+}
+
 #[test]
 fn company_after_a_long_wait_brings_the_deadline_forward() {
     let (mut one, mut out) = (election(1, &[1, 2, 3]), Vec::new());

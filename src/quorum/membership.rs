@@ -66,6 +66,11 @@ impl Membership {
         self.voters.is_quorum(&is_in) && self.next.as_ref().is_none_or(|next| next.is_quorum(&is_in))
     }
 
+    /// Whether these servers are a quorum in the active configuration.
+    pub fn is_quorum_by_now(&self, is_in: impl Fn(ServerId) -> bool) -> bool {
+        self.voters.is_quorum(&is_in)
+    }
+
     /// Whether this server may lead: those whose vote weighs nothing never do.
     pub fn may_lead(&self, id: ServerId) -> bool {
         self.voters.weight(id) > 0
@@ -170,6 +175,7 @@ mod tests {
         assert_eq!(both.voters(), BTreeSet::from([1, 2, 3, 4, 5]));
         assert!(!both.is_quorum(|id| id <= 3) && !both.is_quorum(|id| id >= 3));
         assert!(both.is_quorum(|id| [1, 3, 4].contains(&id)));
+        assert!(both.is_quorum_by_now(|id| id <= 2) && !both.is_quorum_by_now(|id| id >= 3));
         let older = Membership::new(next.clone(), Some(&ensemble(THREE)));
         assert!(older.is_quorum(|id| id >= 4), "an older proposal counts no more");
     }

@@ -1,11 +1,11 @@
 //! The configurations of an ensemble as the threads of a member share them: who votes, where members are, and what becomes
 //! of this server when another configuration comes into force. The files are kept in `membership`.
 
-use super::membership::{Activated, Membership};
-use crate::config::{Ensemble, Flaw, PeerType};
+use crate::config::Ensemble;
+use crate::membership::{Activated, Membership, parse};
 use crate::store::{RealDisk, StoreError};
 use crate::tree::Tree;
-use crate::zab::{self, Pending, ServerId, Voters};
+use crate::zab::{self, Pending, ServerId};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What is called when a configuration comes into force.
@@ -77,7 +77,7 @@ impl Known {
 
     /// Whether this server has no vote by the will of the configuration.
     pub fn observes(&self) -> bool {
-        self.lock().active().role(self.me) == PeerType::Observer
+        self.lock().observes()
     }
 
     /// Writes the active configuration into its node: of a tree that was read from files, or that another server has
@@ -116,39 +116,12 @@ impl Known {
 
     /// What a term as leader begins with.
     pub fn term(&self) -> (zab::Membership, Pending) {
-        let membership = self.lock();
-        let (active, next) = (membership.active(), membership.last_seen());
-        let pending = if membership.is_pending() {
-            Pending::Proposed(self.told(next, active))
-        } else if self.reconfig && active.version == 0 {
-            Pending::Unversioned
-        } else {
-            Pending::Nothing
-        };
-        (self.told(active, active), pending)
-    }
-
-    /// A configuration as Zab wants it, when this server leads in another.
-    fn told(&self, ensemble: &Ensemble, before: &Ensemble) -> zab::Membership {
-        let address = |ensemble: &Ensemble| {
-            let member = ensemble.members.get(&self.me).filter(|member| member.role == PeerType::Participant)?;
-            Some(member.addresses.iter().map(|at| (at.host.clone(), at.quorum_port)).collect::<Vec<_>>())
-        };
-        let leads_on = address(ensemble).is_some() && address(ensemble) == address(before);
-        let text = ensemble.to_string().into();
-        zab::Membership { voters: Voters::of(ensemble), text, version: ensemble.version, leads_on }
+        self.lock().term()
     }
 
     /// The proposed configuration as Zab wants it.
     pub fn proposed(&self) -> zab::Membership {
-        let membership = self.lock();
-        self.told(membership.last_seen(), membership.active())
-    }
-
-    fn parse(text: &[u8]) -> Result<Ensemble, Flaw> {
-        let text = std::str::from_utf8(text).map_err(|_| Flaw::Unreadable("it is no text".into()))?;
-        // What another server has accepted already.
-        Ensemble::parse_text(text, false, true)
+        self.lock().proposed()
     }
 
     /// A configuration is proposed: on disk when this returns.
@@ -156,7 +129,7 @@ impl Known {
         if !self.reconfig {
             return Ok(());
         }
-        match Self::parse(text) {
+        match parse(text) {
             Ok(next) => {
                 let before = self.lock().last_seen().version;
                 let version = next.version;
@@ -172,7 +145,7 @@ impl Known {
 
     /// A configuration is in force: on disk when this returns. `leader` leads at the moment.
     pub fn activate(&self, text: &[u8], leader: ServerId) -> Result<Activated, StoreError> {
-        let next = match Self::parse(text) {
+        let next = match parse(text) {
             Ok(next) => next,
             Err(flaw) => {
                 tracing::error!(%flaw, "the configuration in force cannot be read; this server keeps its own");

@@ -8,6 +8,7 @@ use super::known::Known;
 use super::link::Link;
 use super::pipeline::{InFlight, Pipeline, State, Wakes};
 use crate::engine::{ConnectionKey, Engine, SessionTable};
+use crate::membership::Consequence;
 use crate::proto::session::{self, SessionId};
 use crate::proto::txn::{TxnHeader, TxnRecord};
 use crate::proto::{OpCode, Zxid};
@@ -388,10 +389,16 @@ impl Pipeline {
                 Output::Synced => self.synced(state, wakes),
                 Output::Revalidated(data) => self.revalidated(state, &data, wakes),
                 Output::Seen(text) => {
-                    if let Some(known) = state.member.known()
-                        && let Err(error) = known.propose(&text)
-                    {
+                    let Some(known) = state.member.known() else { continue };
+                    if let Err(error) = known.propose(&text) {
                         give_up(error);
+                    }
+                    let observes = matches!(&state.member.machine, Machine::Learning(learner) if learner.observes());
+                    if observes && !known.observes() {
+                        state.member.successor = Some(state.member.leader);
+                        let why = "a vote is to be given to this server: it comes back to acknowledge that";
+                        state.member.ended.get_or_insert(why.into());
+                        self.term_changed.notify_all();
                     }
                 }
                 Output::Activate { text, leader } => {
@@ -412,7 +419,7 @@ impl Pipeline {
     }
 
     /// Another configuration is in force. What it makes of this server may end the term, and the next begins without an
-    /// election when the old leader has said who leads on (`QuorumPeer.processReconfig`).
+    /// election when the old leader has said who leads on.
     fn activate(&self, state: &mut State, text: &[u8], designated: Option<ServerId>) {
         let Some(known) = state.member.known() else { return };
         let leads = matches!(state.member.machine, Machine::Leading(_));
@@ -430,20 +437,15 @@ impl Pipeline {
         if let Some(configurations) = &mut state.engine.configurations {
             *configurations = known.configurations();
         }
-        let handed_over = designated.is_some_and(|designated| designated != leader);
-        let ends = match designated {
-            Some(_) => activated.role_changed || handed_over,
-            None => activated.role_changed || activated.leader_gone,
-        };
-        if !activated.differs || !ends {
-            return;
+        match activated.consequence(leads, leader, designated) {
+            Consequence::Nothing => return,
+            Consequence::EndsBehindLearners => {}
+            Consequence::Ends => {
+                state.member.ended.get_or_insert("the configuration gives this server another part".into());
+                self.term_changed.notify_all();
+            }
         }
         state.member.successor = designated;
-        // A leader goes when its learners have heard who comes next.
-        if !leads || activated.role_changed && !handed_over {
-            state.member.ended.get_or_insert("the configuration gives this server another part".into());
-            self.term_changed.notify_all();
-        }
     }
 
     /// What a transaction that was just judged makes of the ensemble. It is on disk before anybody hears of it.

@@ -19,7 +19,6 @@ mod log_thread;
 mod mailbox;
 mod measures;
 mod member;
-pub mod membership;
 mod monitor;
 mod pipeline;
 mod quorum;

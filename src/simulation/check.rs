@@ -1,10 +1,14 @@
 //! What must hold: the order of everything that was committed, as the simulator has seen it, against what servers do and what
 //! clients are told. The names I1 to I9 and D1 to D14 are those of the list of invariants.
 
+use crate::config::Ensemble;
+use crate::membership::parse;
 use crate::proto::acl::Acl;
+use crate::proto::path::CONFIG;
 use crate::proto::txn::{CreateKind, Txn, TxnRecord};
 use crate::proto::{ErrorCode, OpCode, Zxid};
 use crate::tree::{OwnerRules, Tree, Walk};
+use crate::zab::Voters;
 use bytes::Bytes;
 use hashbrown::HashMap;
 use std::collections::BTreeMap;
@@ -21,11 +25,33 @@ pub struct Committed {
 /// What a client wants to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wish {
-    Create { path: String, data: Bytes, ephemeral: bool },
-    Set { path: String, data: Bytes, version: i32 },
-    Delete { path: String, version: i32 },
-    SetAcl { path: String, acl: i32 },
-    Multi { set: String, data: Bytes, create: String },
+    Create {
+        path: String,
+        data: Bytes,
+        ephemeral: bool,
+    },
+    Set {
+        path: String,
+        data: Bytes,
+        version: i32,
+    },
+    Delete {
+        path: String,
+        version: i32,
+    },
+    SetAcl {
+        path: String,
+        acl: i32,
+    },
+    Multi {
+        set: String,
+        data: Bytes,
+        create: String,
+    },
+    /// The members' lines of another configuration.
+    Reconfigure {
+        members: String,
+    },
     CloseSession,
 }
 
@@ -33,6 +59,8 @@ pub enum Wish {
 pub struct Check {
     pub committed: Vec<Committed>,
     index: HashMap<Zxid, usize>,
+    /// The configurations that were committed, with the first.
+    configurations: BTreeMap<Zxid, Ensemble>,
     pub tree: Tree,
     /// Every value a node had: since when, and which.
     values: HashMap<String, Vec<(Zxid, Option<Bytes>)>>,
@@ -54,8 +82,9 @@ pub fn empty_tree() -> Tree {
 }
 
 impl Check {
-    pub fn new() -> Self {
+    pub fn new(first: &Ensemble) -> Self {
         Check {
+            configurations: [(Zxid::ZERO, first.clone())].into(),
             committed: Vec::new(),
             index: HashMap::new(),
             tree: empty_tree(),
@@ -74,6 +103,31 @@ impl Check {
     /// Something that must not be; the first counts.
     pub fn fail(&mut self, what: impl Into<String>) {
         self.violation.get_or_insert_with(|| what.into());
+    }
+
+    /// The last configuration that was committed.
+    pub fn configuration(&self) -> &Ensemble {
+        self.configurations.last_key_value().expect("there is the first").1
+    }
+
+    /// A leader has taken up a configuration: one that a transaction has made, or that a term began with. A term may begin
+    /// with one that was proposed, of which nothing came into the history; quorums of both have agreed to it.
+    pub fn in_force(&mut self, epoch: i64, ensemble: &Ensemble) {
+        if !self.configurations.contains_key(&Zxid(ensemble.version)) && epoch >= self.newest_epoch() {
+            self.configurations.insert(Zxid(epoch << 32), ensemble.clone());
+        }
+    }
+
+    /// How many configurations were committed.
+    pub fn reconfigurations(&self) -> u64 {
+        self.configurations.len() as u64 - 1
+    }
+
+    /// Whose quorums a transaction needs: those of the configuration it is in, and if it makes one, of that before, too.
+    pub fn quorums_of(&self, zxid: Zxid) -> impl Iterator<Item = Voters> {
+        let before = self.configurations.range(..zxid).next_back();
+        let own = self.configurations.get(&zxid);
+        before.map(|(_, ensemble)| ensemble).into_iter().chain(own).map(Voters::of)
     }
 
     /// The newest epoch of which a quorum has the history.
@@ -172,6 +226,10 @@ impl Check {
             let op = decoded.header.op;
             self.fail(format!("D13: {zxid} is a write, {op}, of session {session:#x}, which is no more"));
         }
+        if let (OpCode::RECONFIG, Txn::SetData { data, .. }) = (OpCode(decoded.header.op), &decoded.txn) {
+            let next = parse(data.unwrap_or_default()).expect("a leader has judged it");
+            self.configurations.insert(zxid, next);
+        }
         let mut changes = Vec::new();
         self.tree.apply(&decoded.header, &decoded.txn, Some(&mut changes));
         for change in &changes {
@@ -217,6 +275,11 @@ impl Check {
             Wish::SetAcl { path, .. } => version(path).map_or(ErrorCode::NO_NODE, |_| ErrorCode::OK),
             // Its outcome is in the record.
             Wish::Multi { .. } => found,
+            // A matter of who follows, and of what is under way.
+            Wish::Reconfigure { .. } => match found {
+                ErrorCode::RECONFIG_IN_PROGRESS | ErrorCode::NEW_CONFIG_NO_QUORUM => found,
+                _ => ErrorCode::OK,
+            },
         };
         if found != expected {
             self.fail(format!("D14: {wish:?} at {} gave {found:?}, and should give {expected:?}", header.zxid()));
@@ -299,6 +362,10 @@ pub fn dump(tree: &Tree) -> Vec<String> {
     let (mut walk, mut more) = (Walk::default(), true);
     while more {
         more = walk.chunk(tree, 64, |path, node| {
+            // A server writes its own there.
+            if path == CONFIG {
+                return;
+            }
             let acl: Option<Vec<Acl>> = tree.acl(node.acl()).map(|list| list.to_vec());
             lines.push(format!("{path} {:?} {acl:?} {:?}", node.data(), node.stat));
         });

@@ -2,10 +2,13 @@
 //! to another one with its session.
 
 use super::check::Wish;
+use super::reconfigurations::members;
 use super::world::{Event, World};
 use crate::jute::Encode;
 use crate::proto::acl::Acl;
-use crate::proto::records::{CreateRequest, MultiHeader, PathVersionRequest, SetAclRequest, SetDataRequest};
+use crate::proto::records::{
+    CreateRequest, MultiHeader, PathVersionRequest, ReconfigRequest, SetAclRequest, SetDataRequest,
+};
 use crate::proto::{OpCode, Zxid};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -136,6 +139,12 @@ pub fn encode(wish: &Wish) -> (OpCode, Vec<u8>) {
             MultiHeader { op: -1, done: true, err: -1 }.encode(&mut body);
             OpCode::MULTI
         }
+        Wish::Reconfigure { members } => {
+            let new_members = Some(members.as_str().into());
+            ReconfigRequest { joining_servers: None, leaving_servers: None, new_members, cur_config_id: -1 }
+                .encode(&mut body);
+            OpCode::RECONFIG
+        }
         Wish::CloseSession => OpCode::CLOSE_SESSION,
     };
     (op, body)
@@ -178,6 +187,10 @@ impl World {
         if self.chance(0.25) {
             return self.says(c, ToServer::Ping);
         }
+        if self.plan.reconfigures && self.chance(0.03) {
+            let wish = self.another_membership();
+            return self.writes(c, What::Write, wish);
+        }
         let roll = self.range(0, 100);
         let path = format!("/n{}", self.range(0, PATHS));
         self.clients[c].counter += 1;
@@ -197,6 +210,21 @@ impl World {
             _ => Wish::Set { path, data, version: -1 },
         };
         let what = if wish == Wish::CloseSession { What::Close } else { What::Write };
+        self.writes(c, what, wish);
+    }
+
+    /// Who votes, drawn anew.
+    fn another_membership(&mut self) -> Wish {
+        let count = self.nodes.len();
+        let mut votes: Vec<bool> = (0..count).map(|_| self.chance(0.6)).collect();
+        while votes.iter().filter(|votes| **votes).count() < 2 {
+            let n = self.range(0, count as i64) as usize;
+            votes[n] = true;
+        }
+        Wish::Reconfigure { members: members(count, |n| votes[n]) }
+    }
+
+    fn writes(&mut self, c: usize, what: What, wish: Wish) {
         let (op, body) = encode(&wish);
         let session = self.clients[c].session;
         let xid = self.clients[c].xid + 1;

@@ -9,6 +9,7 @@ mod model;
 mod network;
 mod outputs;
 mod process;
+mod reconfigurations;
 mod requests;
 #[cfg(test)]
 mod tests;
@@ -61,6 +62,10 @@ pub struct Report {
     pub comparisons: u64,
     /// Sessions that expired.
     pub expiries: u64,
+    /// Reconfigurations that were committed.
+    pub reconfigurations: u64,
+    /// Members that were told that another leads on.
+    pub handovers: u64,
     /// Steps of the trace that was evaluated.
     pub model_steps: u64,
     /// The same for every run of a seed.
@@ -119,6 +124,8 @@ pub fn run(seed: u64, options: Options) -> Result<Report, Failure> {
         stuck: world.stuck,
         comparisons: world.compared + world.check.digest_checks + world.check.reads_checked,
         expiries: world.expiries,
+        reconfigurations: world.check.reconfigurations(),
+        handovers: world.handovers,
         model_steps: steps,
         fingerprint: world.fingerprint(),
         faults: std::mem::take(&mut world.counts),

@@ -9,12 +9,13 @@ use super::process::{
 use super::world::{Event, Fault, World};
 use crate::engine::Replay;
 use crate::jute::{Encode, Reader};
+use crate::membership::parse;
 use crate::mutant::{self, Mutant};
 use crate::proto::txn::TxnRecord;
 use crate::proto::{OpCode, Zxid};
 use crate::quorum::{self, PeerState};
 use crate::store::{self, LogReader, ReadOptions, STREAM_END, StoreError, encode_node};
-use crate::zab::{History, LEADER, Leader, Learner, LinkId, Output, Packet, Pending, Plan, follows, kind};
+use crate::zab::{History, LEADER, Leader, Learner, LinkId, Output, Packet, Plan, follows, kind};
 use bytes::{Bytes, BytesMut};
 
 impl World {
@@ -122,7 +123,7 @@ impl World {
                 if p.serving && matches!(p.role, Role::Leading(_)) {
                     for session in p.engine.sessions.expire(now) {
                         self.expiries += 1;
-                        self.submit(n, p, session, 0, OpCode::CLOSE_SESSION, &[], 0, None);
+                        self.submit(n, p, session, 0, OpCode::CLOSE_SESSION, &[], 0, None)?;
                     }
                 }
             }
@@ -142,7 +143,7 @@ impl World {
                     unreachable!("looked at above")
                 };
                 p.wires.insert(LEADER, wire);
-                let (observer, version) = (self.nodes[n].observer, p.membership.version);
+                let (observer, version) = (p.membership.observes(), p.membership.active().version);
                 let mut learner =
                     Learner::new(n as i64 + 1, observer, version, history, p.epochs, self.plan.times, now, &mut out);
                 if std::mem::take(&mut p.wants_copy) {
@@ -151,6 +152,7 @@ impl World {
                 p.role = Role::Learning(Box::new(learner));
                 p.outputs.extend(out);
             }
+            Input::Newer(next) => self.take_up(n, p, *next)?,
             Input::Chance(leader) => {
                 if matches!(p.role, Role::Looking(_)) && !self.is_calm() {
                     self.count(Fault::FalseElection);
@@ -257,7 +259,9 @@ impl World {
                     Err(_) => {}
                 }
             }
-            Input::Client { connection, client, message } => self.client_says(n, p, connection, client, message),
+            Input::Client { connection, client, message } => {
+                self.client_says(n, p, connection, client, message)?;
+            }
         }
         Ok(())
     }
@@ -285,7 +289,8 @@ impl World {
         for output in out {
             match output {
                 quorum::Output::Send(to, notification) => self.send_vote(n, to as usize - 1, notification),
-                quorum::Output::Newer(..) | quorum::Output::Differs(..) | quorum::Output::Deserted(_) => {}
+                quorum::Output::Newer(_, next) => p.inbox.push_back(Input::Newer(next)),
+                quorum::Output::Differs(..) | quorum::Output::Deserted(_) => {}
                 quorum::Output::Decided(state, vote) => {
                     self.note(n, "decided", vote.leader, vote.zxid.0);
                     self.decided(n, p, state == PeerState::Leading, vote.leader as usize - 1);
@@ -305,8 +310,8 @@ impl World {
         (p.told_epoch, p.told_history, p.in_sync_stream) = (0, Zxid::ZERO, true);
         if leads {
             let (now, mut out) = (self.clock(n), Vec::new());
-            let (active, times) = (p.membership.clone(), self.plan.times);
-            let leader = Leader::new(n as i64 + 1, active, Pending::Nothing, history, p.epochs, times, now, &mut out);
+            let ((active, pending), times) = (p.membership.term(), self.plan.times);
+            let leader = Leader::new(n as i64 + 1, active, pending, history, p.epochs, times, now, &mut out);
             p.role = Role::Leading(Box::new(leader));
             p.outputs.extend(out);
         } else {
@@ -368,7 +373,7 @@ impl World {
                     p.engine.sessions.track(session, timeout_ms, now);
                     p.engine.sessions.set_owner(session, link);
                 }
-                self.submit(n, p, session, xid, op, body, link, None);
+                self.submit(n, p, session, xid, op, body, link, None)?;
             }
             Output::Revalidate { link, data } => {
                 let session = Reader::unlimited(&data).long().unwrap_or(0);
@@ -402,8 +407,15 @@ impl World {
             Output::Synced => self.synced(n, p),
             Output::SyncOf(_) => unreachable!("observers learn from the leader here"),
             Output::Revalidated(data) => self.revalidated(n, p, &data),
-            Output::Seen(_) => {}
-            Output::Activate { .. } => {}
+            Output::Seen(text) => {
+                let next = parse(&text).expect("a leader has judged it");
+                self.proposed(n, p, next)?;
+            }
+            Output::Activate { text: Some(text), leader } => {
+                let next = parse(&text).expect("a leader has judged it");
+                self.activated(n, p, next, leader)?;
+            }
+            Output::Activate { text: None, .. } => {}
             Output::End(why) => self.stand_down(n, p, &why),
         }
         Ok(())
@@ -506,6 +518,7 @@ impl World {
         node.fuzzy_until = node.fuzzy_until.min(zxid);
         if !mutant::is(Mutant::UncommittedTreeKept) {
             p.tree = loaded.tree;
+            self.put_configuration(n, p);
         }
         self.replaced(n, p, zxid);
         Ok(())
@@ -581,6 +594,7 @@ impl World {
         tree.restore_done();
         tree.set_zxid(zxid);
         p.tree = tree;
+        self.put_configuration(n, p);
         let (disk, dirs) = (self.nodes[n].disk.clone(), self.nodes[n].dirs.clone());
         let mut end = end;
         end.history.retain(|(at, _)| *at <= zxid);

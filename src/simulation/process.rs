@@ -3,21 +3,24 @@
 
 use super::check::{dump, empty_tree};
 use super::network::CopyEnd;
+use super::reconfigurations::votes;
 use super::world::{Event, Fault, World};
 use crate::auth::Policy;
+use crate::config::Ensemble;
 use crate::engine::{Engine, Replay, Rules, SessionTable};
+use crate::membership::Membership;
 use crate::mutant::{self, Mutant};
 use crate::proto::acl::Acl;
 use crate::proto::session::first_id;
 use crate::proto::txn::{DIGEST_VERSION, TxnDigest, TxnRecord};
 use crate::proto::{OpCode, Zxid};
-use crate::quorum::{self, Election, Notification, Pauses};
+use crate::quorum::{Election, Notification, Pauses};
 use crate::store::{
     self, Compression, Dirs, Disk, EpochFile, Epochs, Fresh, LogOptions, LogWriter, NodeRefused, RecoverOptions,
     Restore, SimDisk, SnapshotNode, SnapshotWriter, StoreError, encode_node,
 };
 use crate::tree::{OwnerRules, Tree, Walk};
-use crate::zab::{History, Leader, Learner, LinkId, Membership, Output, Packet, Voters};
+use crate::zab::{History, Leader, Learner, LinkId, Output, Packet, ServerId};
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
@@ -134,6 +137,8 @@ pub struct Job {
 pub enum Input {
     Tick,
     Notification(usize, Notification),
+    /// Another server has a later configuration.
+    Newer(Box<Ensemble>),
     /// Chance elects this server, whatever the votes say.
     Chance(usize),
     Connected(u64),
@@ -168,7 +173,7 @@ pub struct Process {
     pub election: Election,
     pub role: Role,
     pub epochs: Epochs,
-    pub membership: Membership,
+    pub membership: Membership<SimDisk>,
     pub outputs: VecDeque<Output>,
     pub inbox: VecDeque<Input>,
     pub blocked_until: i64,
@@ -202,18 +207,20 @@ pub struct Process {
     /// Whom it learns from, and whether it does so in the next term, too.
     pub leader: usize,
     pub learn_again: Option<usize>,
+    /// Who leads in the next term, by the word of a leader.
+    pub successor: Option<ServerId>,
 }
 
 pub const SESSION_TICK_MS: i64 = 200;
 
-fn rules() -> Rules {
+fn rules(reconfig: bool) -> Rules {
     Rules {
         policy: Arc::new(Policy::default()),
         owners: OwnerRules::default(),
         enforce_quota: false,
         digest: true,
         close_session_paths: true,
-        reconfig: false,
+        reconfig,
         member: None,
     }
 }
@@ -328,8 +335,9 @@ impl World {
         self.nodes[n].incarnation += 1;
         self.nodes[n].boots += 1;
         let started = load(&disk, &dirs)
-            .and_then(|loaded| store::settle_epochs(&disk, &dirs, loaded.last).map(|epochs| (loaded, epochs)));
-        let (loaded, epochs) = match started {
+            .and_then(|loaded| store::settle_epochs(&disk, &dirs, loaded.last).map(|epochs| (loaded, epochs)))
+            .and_then(|(loaded, epochs)| self.read_membership(n).map(|membership| (loaded, epochs, membership)));
+        let (loaded, epochs, membership) = match started {
             Ok(started) => started,
             Err(error) => {
                 if disk.is_dead() {
@@ -351,9 +359,8 @@ impl World {
         let log = LogWriter::new(&disk, &dirs, self.options_of_log());
         let engine = self.fresh_engine(n, &loaded.tree);
         let history = History::new(loaded.last, self.plan.recent_max);
-        let membership = self.membership.clone();
-        let votes = quorum::Membership::parse(&membership.text).expect("made by this simulator");
-        let election = Election::new(n as i64 + 1, votes, Pauses::default());
+        let election = Election::new(n as i64 + 1, votes(&membership), Pauses::default());
+        self.nodes[n].observer = membership.observes();
         let mut process = Box::new(Process {
             tree: loaded.tree,
             engine,
@@ -390,7 +397,9 @@ impl World {
             wants_copy: false,
             leader: n,
             learn_again: None,
+            successor: None,
         });
+        self.put_configuration(n, &mut process);
         process.inbox.push_back(Input::Tick);
         let incarnation = self.nodes[n].incarnation;
         self.nodes[n].process = Some(process);
@@ -438,7 +447,7 @@ impl World {
         for (id, timeout_ms) in tree.sessions() {
             sessions.track(*id, *timeout_ms, self.now + node.jump_ms);
         }
-        Engine::new(rules(), sessions, tree)
+        Engine::new(rules(self.plan.reconfigures), sessions, tree)
     }
 
     /// The role is over: connections end, the log is written out, then comes an election.
@@ -461,7 +470,7 @@ impl World {
         p.outputs.clear();
         p.inbox.retain(|input| {
             matches!(input, Input::LogWrite | Input::LogDone(_) | Input::Snapshot | Input::SnapshotStep | Input::Tick)
-                || matches!(input, Input::Notification(..))
+                || matches!(input, Input::Notification(..) | Input::Newer(_))
         });
         for (connection, of) in std::mem::take(&mut p.connections) {
             self.tell_client(of.client, connection, of.last_at, super::clients::ToClient::Closed);
@@ -531,6 +540,11 @@ impl World {
         };
         p.role = Role::Looking(history);
         self.note(n, "looks", last.0, p.epochs.current);
+        if let Some(leader) = p.successor.take() {
+            p.election.hand_over(leader);
+            self.decided(n, p, leader == n as ServerId + 1, leader as usize - 1);
+            return Ok(());
+        }
         if let Some(leader) = p.learn_again.take() {
             p.election.hand_over(leader as i64 + 1);
             self.decided(n, p, false, leader);
@@ -650,7 +664,7 @@ impl World {
             self.check.fail(format!("D1: server {} applies {zxid}, on its disk is {durable}", n + 1));
         }
         let has = |id: i64| self.nodes[id as usize - 1].durable >= zxid;
-        if matches!(p.role, Role::Leading(_)) && !p.membership.voters.is_quorum(has) {
+        if matches!(p.role, Role::Leading(_)) && !self.check.quorums_of(zxid).all(|voters| voters.is_quorum(has)) {
             let disks: Vec<Zxid> = self.nodes.iter().map(|node| node.durable).collect();
             self.check.fail(format!("D1: server {} commits {zxid}, and on the disks are {disks:?}", n + 1));
         }
@@ -682,9 +696,9 @@ impl World {
             self.nodes[n].ghost.push((write.zxid, write.record.clone()));
             let count = self.nodes[n].ghost.len();
             if p.serving {
-                self.committed_where_it_says(n, p, write.zxid);
                 self.model(super::model::Step::Deliver { node: n, zxid: write.zxid });
                 self.check.commit(count - 1, write.zxid, &write.record, n, Some(p.epoch));
+                self.committed_where_it_says(n, p, write.zxid);
                 if write.zxid >= self.nodes[n].fuzzy_until {
                     self.check.digest(n, count, p.tree.digest());
                 }
@@ -706,12 +720,4 @@ impl World {
             }
         }
     }
-}
-
-/// The configuration of so many servers.
-pub fn membership(voters: usize, observers: usize) -> Membership {
-    let role = |id: usize| if id <= voters { "participant" } else { "observer" };
-    let lines = (1..=voters + observers).map(|id| format!("server.{id}=10.0.0.{id}:2888:3888:{}\n", role(id)));
-    let text = lines.collect::<String>() + "version=0";
-    Membership { voters: Voters::majority(1..=voters as i64), text: text.into(), version: 0, leads_on: true }
 }

@@ -2,11 +2,12 @@
 //! transaction is applied.
 
 use super::clients::{ToClient, ToServer};
-use super::process::{Connection, Process, Role, Write};
+use super::process::{Connection, Death, Process, Role, Write};
 use super::world::World;
 use crate::engine::{ConnectionKey, Prepared, Request, Standing};
 use crate::jute::{Encode, Reader};
 use crate::mutant::{self, Mutant};
+use crate::proto::acl::Id;
 use crate::proto::session::{self, SessionId};
 use crate::proto::{ErrorCode, JUTE_MAX_BUFFER, OpCode, Zxid};
 use crate::zab::{LEADER, LinkId, Packet, kind};
@@ -29,16 +30,20 @@ impl World {
         body: &[u8],
         link: LinkId,
         connection: Option<u64>,
-    ) {
+    ) -> Result<(), Death> {
         if !p.serving {
-            return;
+            return Ok(());
         }
+        if op == OpCode::RECONFIG {
+            p.engine.configurations = self.configurations(p);
+        }
+        let administrator = [Id::new("super", "")];
         let request = Request {
             session,
             xid,
             op,
             body,
-            identities: &[],
+            identities: if op == OpCode::RECONFIG { &administrator } else { &[] },
             time_ms: super::world::EPOCH_MS + self.now + self.nodes[n].wall_ms,
             field_max: JUTE_MAX_BUFFER,
         };
@@ -55,18 +60,28 @@ impl World {
         let now = self.clock(n);
         self.check.proposes(zxid, &record);
         self.model(super::model::Step::Propose { node: n, epoch: p.epoch, zxid });
-        let Role::Leading(leader) = &mut p.role else { return };
+        let reconfiguration = self.reconfiguration(n, p, zxid)?;
+        let Role::Leading(leader) = &mut p.role else { return Ok(()) };
         let mut out = Vec::new();
-        leader.propose(zxid, record.clone(), None, now, &mut out);
+        leader.propose(zxid, record.clone(), reconfiguration, now, &mut out);
         p.outputs.extend(out);
         p.to_log.push((zxid, record.clone()));
         p.unapplied.push_back(Write { zxid, record, op, xid, session, connection, sync: false });
+        Ok(())
     }
 
     /// A client's message.
-    pub fn client_says(&mut self, n: usize, p: &mut Process, connection: u64, client: usize, message: ToServer) {
+    pub fn client_says(
+        &mut self,
+        n: usize,
+        p: &mut Process,
+        connection: u64,
+        client: usize,
+        message: ToServer,
+    ) -> Result<(), Death> {
         if !p.serving {
-            return self.tell_client(client, connection, 0, ToClient::Closed);
+            self.tell_client(client, connection, 0, ToClient::Closed);
+            return Ok(());
         }
         let now = self.clock(n);
         let leads = matches!(p.role, Role::Leading(_));
@@ -79,14 +94,15 @@ impl World {
             ToServer::Connect { session, last_seen, timeout_ms } => {
                 // MONOTONE: a server behind the client refuses it.
                 if p.tree.zxid() < last_seen {
-                    return self.tell_client(client, connection, 0, ToClient::Closed);
+                    self.tell_client(client, connection, 0, ToClient::Closed);
+                    return Ok(());
                 }
                 p.connections.insert(connection, Connection { client, session, last_at: 0 });
                 if session == 0 {
                     let session = p.engine.sessions.next_id();
                     p.engine.sessions.track(session, timeout_ms, now);
                     p.engine.sessions.bind(session, key(connection));
-                    self.ask(n, p, session, 0, OpCode::CREATE_SESSION, &timeout_ms.to_bytes(), connection);
+                    self.ask(n, p, session, 0, OpCode::CREATE_SESSION, &timeout_ms.to_bytes(), connection)?;
                 } else if leads {
                     let password = session::password(session);
                     let attached = p.engine.sessions.attach(session, Some(&password), timeout_ms, key(connection), now);
@@ -102,11 +118,11 @@ impl World {
                 }
             }
             ToServer::Write { xid, op, body } => {
-                let Some(session) = p.connections.get(&connection).map(|of| of.session) else { return };
-                self.ask(n, p, session, xid, op, &body, connection);
+                let Some(session) = p.connections.get(&connection).map(|of| of.session) else { return Ok(()) };
+                self.ask(n, p, session, xid, op, &body, connection)?;
             }
             ToServer::Sync { xid } => {
-                let Some(of) = p.connections.get(&connection) else { return };
+                let Some(of) = p.connections.get(&connection) else { return Ok(()) };
                 let session = of.session;
                 if leads {
                     let zxid = p.engine.zxid();
@@ -150,11 +166,21 @@ impl World {
                 }
             }
         }
+        Ok(())
     }
 
     /// A write of an own client: to the machine, or to the leader.
     #[allow(clippy::too_many_arguments)]
-    fn ask(&mut self, n: usize, p: &mut Process, session: i64, xid: i32, op: OpCode, body: &[u8], connection: u64) {
+    fn ask(
+        &mut self,
+        n: usize,
+        p: &mut Process,
+        session: i64,
+        xid: i32,
+        op: OpCode,
+        body: &[u8],
+        connection: u64,
+    ) -> Result<(), Death> {
         if matches!(p.role, Role::Leading(_)) {
             return self.submit(n, p, session, xid, op, body, 0, Some(connection));
         }
@@ -164,6 +190,7 @@ impl World {
         data.extend_from_slice(body);
         p.waiting.entry(session).or_default().push_back((xid, op, connection));
         self.tell_leader(n, p, Packet::with(kind::REQUEST, Zxid(-1), data));
+        Ok(())
     }
 
     fn tell_leader(&mut self, n: usize, p: &Process, packet: Packet) {

@@ -5,11 +5,13 @@ use super::clients::{Client, ToClient, ToServer};
 use super::faults::KINDS;
 use super::model::Step;
 use super::network::{Direction, End, Message, Wire};
-use super::process::{Input, Node, Role, membership};
+use super::process::{Input, Node, Role};
+use super::reconfigurations::{configure, first, members};
+use crate::config::Ensemble;
 use crate::quorum::Notification;
 use crate::store::Filling;
 use crate::store::sim_disk::Faults as DiskFaults;
-use crate::zab::{LEADER, Membership, Times};
+use crate::zab::{LEADER, Times};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -119,6 +121,8 @@ pub struct Plan {
     pub delay: f64,
     /// Servers believe now and then in a leader whom nobody elected.
     pub false_elections: bool,
+    /// Clients change who votes.
+    pub reconfigures: bool,
 }
 
 impl Plan {
@@ -144,6 +148,7 @@ impl Plan {
             kinds,
             delay: [0.0, 0.01, 0.05][random.random_range(0..3)],
             false_elections: random.random_bool(0.3),
+            reconfigures: false,
         }
     }
 }
@@ -154,7 +159,8 @@ pub struct World {
     queue: BTreeMap<(i64, u64), Event>,
     sequence: u64,
     pub plan: Plan,
-    pub membership: Membership,
+    /// The configuration that all begin with.
+    pub first: Ensemble,
     pub nodes: Vec<Node>,
     pub wires: BTreeMap<u64, Wire>,
     next_wire: u64,
@@ -174,6 +180,7 @@ pub struct World {
     pub snapshots: u64,
     pub truncations: u64,
     pub copies: u64,
+    pub handovers: u64,
     pub from_files: u64,
     pub stuck: u64,
     pub terms: u64,
@@ -185,23 +192,30 @@ pub struct World {
 impl World {
     pub fn new(seed: u64, verbose: bool, traced: bool) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
-        let plan = Plan::draw(&mut random);
+        let mut plan = Plan::draw(&mut random);
+        // By another die: the stories of seeds without them are what they were.
+        plan.reconfigures = StdRng::seed_from_u64(!seed).random_bool(0.4);
         let count = plan.voters + plan.observers;
-        let nodes = (0..count).map(|n| Node::new(random.random(), n >= plan.voters)).collect();
+        let nodes: Vec<Node> = (0..count).map(|n| Node::new(random.random(), n >= plan.voters)).collect();
+        let lines = members(count, |n| n < plan.voters);
+        if plan.reconfigures {
+            nodes.iter().for_each(|node| configure(&node.disk, &lines));
+        }
+        let first = first(&lines);
         let clients = (0..plan.clients).map(|_| Client::new(3000)).collect();
         let mut world = World {
             random,
             now: 0,
             queue: BTreeMap::new(),
             sequence: 0,
-            membership: membership(plan.voters, plan.observers),
             nodes,
             wires: BTreeMap::new(),
             next_wire: 1,
             cut: BTreeSet::new(),
             clients,
             connections: 0,
-            check: Check::new(),
+            check: Check::new(&first),
+            first,
             counts: vec![0; FAULTS.len()],
             notes: VecDeque::new(),
             trace: traced.then(Vec::new),
@@ -213,6 +227,7 @@ impl World {
             snapshots: 0,
             truncations: 0,
             copies: 0,
+            handovers: 0,
             from_files: 0,
             stuck: 0,
             terms: 0,
@@ -601,6 +616,13 @@ impl World {
         let expected = super::check::dump(&self.check.tree);
         for n in 0..self.nodes.len() {
             let Some(p) = &self.nodes[n].process else { continue };
+            let (active, newest) = (p.membership.active(), self.check.configuration());
+            if !active.is_same(newest) || p.membership.is_pending() {
+                return self.check.fail(format!(
+                    "in the end server {} has the configuration {active}, and {newest} is in force",
+                    n + 1
+                ));
+            }
             let found = super::check::dump(&p.tree);
             if let Some(odd) = difference(&expected, &found) {
                 return self.check.fail(format!("D11: in the end server {} has another tree: {odd}", n + 1));

@@ -478,16 +478,22 @@ impl Leader {
                 upto
             }
         };
-        if !link.observer {
-            for (zxid, record) in self.history.pending() {
-                let proposal = Packet::with(kind::PROPOSAL, *zxid, record.clone());
-                out.push(Output::Send { link: id, packet: proposal.encode() });
-            }
-        }
+        // What NEWLEADER tells is in force for a learner once it serves. So it tells what comes into force with this term,
+        // and later what is in force; a reconfiguration that is only proposed comes behind it, as a proposal. Observers get no
+        // proposals, and one that is to have a vote must hear of it, to come back as somebody who acknowledges.
+        let joins = |next: &Membership| link.observer && next.voters.contains(link.member);
+        let broadcast = self.phase == Phase::Broadcast && !mutant::is(Mutant::ProposedInForce);
+        let proposed = self.next.as_ref().filter(|_| broadcast).map(|(zxid, _)| *zxid);
+        let known =
+            self.next.as_ref().filter(|(_, next)| !broadcast || joins(next)).map_or(&self.active, |(_, next)| next);
+        let new_leader = Packet::with(kind::NEWLEADER, Zxid(self.epoch << 32), known.text.clone());
+        let pending = if link.observer { &VecDeque::new() } else { self.history.pending() };
+        let in_front = pending.iter().take_while(|(zxid, _)| proposed.is_none_or(|proposed| *zxid < proposed)).count();
+        let proposal = |(zxid, record): &(Zxid, Bytes)| Packet::with(kind::PROPOSAL, *zxid, record.clone());
+        let packets = pending.iter().take(in_front).map(proposal).chain([new_leader]);
+        let packets = packets.chain(pending.iter().skip(in_front).map(proposal));
+        out.extend(packets.map(|packet| Output::Send { link: id, packet: packet.encode() }));
         link.step = Step::Synchronizing(upto);
-        let text = self.next.as_ref().map_or(&self.active, |(_, next)| next).text.clone();
-        let new_leader = Packet::with(kind::NEWLEADER, Zxid(self.epoch << 32), text);
-        out.push(Output::Send { link: id, packet: new_leader.encode() });
         Some(plan)
     }
 
@@ -634,7 +640,9 @@ impl Leader {
             }
             let has = |id: ServerId| self.logged.get(&id).is_some_and(|logged| logged >= zxid);
             let pending = self.next.as_ref().filter(|(since, _)| zxid >= since);
-            if !self.active.voters.is_quorum(has) || !pending.is_none_or(|(_, next)| next.voters.is_quorum(has)) {
+            let old =
+                self.active.voters.is_quorum(has) || pending.is_some() && mutant::is(Mutant::ReconfiguredByTheNewAlone);
+            if !old || !pending.is_none_or(|(_, next)| next.voters.is_quorum(has)) {
                 break;
             }
             self.committed = *zxid;

@@ -57,6 +57,8 @@ pub struct Learner {
     serves_from: Option<Zxid>,
     /// The leader's configuration, until it is active.
     config: Option<Bytes>,
+    /// Up to here everything came as a copy, or was left when the rest was taken back.
+    copied: Zxid,
     /// Reconfigurations that are committed and not applied, with who leads on.
     activations: VecDeque<(Zxid, ServerId)>,
     /// Who learns from this follower while it serves.
@@ -99,6 +101,7 @@ impl Learner {
             acked,
             serves_from: None,
             config: None,
+            copied: Zxid::ZERO,
             activations: VecDeque::new(),
             observers: None,
             copy_in: None,
@@ -215,16 +218,11 @@ impl Learner {
         Ok(())
     }
 
-    /// The files end at this transaction now, and the tree was read from them.
-    pub fn truncated(&mut self, zxid: Zxid, now_ms: i64) {
-        self.installed(zxid, now_ms);
-    }
-
-    /// A copy of everything, up to this transaction, is on disk and in the tree.
+    /// A copy of everything, up to this transaction, or what the files hold up to it, is on disk and in the tree.
     pub fn installed(&mut self, zxid: Zxid, now_ms: i64) {
         assert_eq!(self.phase, Phase::Files, "nobody asked for it");
         self.history.reset(zxid);
-        (self.committed, self.acked) = (zxid, zxid);
+        (self.committed, self.acked, self.copied) = (zxid, zxid, zxid);
         self.phase = Phase::Synchronization;
         self.deadline_ms = now_ms + self.times.init_ms;
     }
@@ -278,6 +276,12 @@ impl Learner {
     fn proposed(&mut self, zxid: Zxid, record: Bytes, out: &mut Vec<Output>) -> Result<(), Violation> {
         let before = self.proposals.back().map_or(self.history.last(), |(zxid, _)| *zxid);
         if zxid <= before {
+            // A copy is made some time after NEWLEADER was: it may hold a reconfiguration of which that does not tell.
+            if zxid <= self.copied
+                && let Some(text) = self.check(zxid, &record, out)?
+            {
+                self.config = Some(text);
+            }
             return Ok(());
         }
         self.check(zxid, &record, out)?;
@@ -288,15 +292,17 @@ impl Learner {
         Ok(())
     }
 
-    fn check(&self, zxid: Zxid, record: &[u8], out: &mut Vec<Output>) -> Result<(), Violation> {
+    /// Whether a record is what it is said to be; returns the configuration that it makes.
+    fn check(&self, zxid: Zxid, record: &[u8], out: &mut Vec<Output>) -> Result<Option<Bytes>, Violation> {
         let decoded = TxnRecord::decode(record).map_err(|error| Violation(format!("proposal {zxid}: {error}")))?;
         if decoded.header.zxid() != zxid {
             return Err(Violation(format!("proposal {zxid} holds {}", decoded.header.zxid())));
         }
-        if let Some(text) = configuration_of(&decoded) {
-            out.push(Output::Seen(text));
+        let configuration = configuration_of(&decoded);
+        if !mutant::is(Mutant::ProposedForgotten) {
+            out.extend(configuration.clone().map(Output::Seen));
         }
-        Ok(())
+        Ok(configuration)
     }
 
     /// A commit, while getting in step: of the oldest proposal without one.
@@ -331,7 +337,10 @@ impl Learner {
     fn activates(&mut self, zxid: Zxid, data: &[u8]) -> Result<(), Violation> {
         let leader = Reader::unlimited(data).long();
         let leader = leader.map_err(|_| Violation::new("an activation that does not say who leads"))?;
-        self.activations.push_back((zxid, leader));
+        // What a copy holds already is told once more.
+        if zxid > self.committed {
+            self.activations.push_back((zxid, leader));
+        }
         Ok(())
     }
 
@@ -365,7 +374,10 @@ impl Learner {
     fn up_to_date(&mut self, out: &mut Vec<Output>) -> Result<(), Violation> {
         self.send(&Packet::bare(kind::ACK, Zxid(self.epoch << 32)), out);
         self.phase = Phase::Broadcast;
-        if let Some(text) = self.config.take() {
+        // A leader of the original tells of what is only proposed in its term, too. In force it is when its commit comes.
+        let proposed = Zxid(self.epoch << 32).max(self.committed);
+        let in_force = |text: &Bytes| version_of(text).is_none_or(|version| version <= proposed);
+        if let Some(text) = self.config.take().filter(|text| in_force(text) || mutant::is(Mutant::ProposedInForce)) {
             out.push(Output::Activate { text: Some(text), leader: None });
         }
         if mutant::is(Mutant::PendingDropped) {
@@ -501,6 +513,12 @@ impl Learner {
     pub fn observers(&self) -> impl Iterator<Item = (LinkId, ServerId)> + '_ {
         self.observers.iter().flat_map(Observers::informed)
     }
+}
+
+/// The version of a configuration: the transaction that made it, or the start of an epoch.
+fn version_of(text: &[u8]) -> Option<Zxid> {
+    let version = text.rsplit(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"version="))?;
+    i64::from_str_radix(std::str::from_utf8(version).ok()?.trim(), 16).ok().map(Zxid)
 }
 
 /// What a reconfiguration makes of the ensemble.

@@ -197,6 +197,79 @@ fn what_a_copy_holds_already_is_told_once_more() {
     assert_eq!(follower.take(), ["append 0x100000009"]);
 }
 
+/// What a reconfiguration leaves in the log.
+fn reconfiguration(zxid: Zxid, text: &'static str) -> Bytes {
+    let header = TxnHeader { client_id: 1, cxid: 0, zxid: zxid.0, time_ms: 0, op: OpCode::RECONFIG.0 };
+    let data = Some(text.as_bytes());
+    let txn = Txn::SetData { path: Some("/zookeeper/config".into()), data, version: -1 };
+    let mut out = Vec::new();
+    TxnRecord { header, txn, digest: None }.encode(&mut out);
+    out.into()
+}
+
+/// The simulator's seed 16: a reconfiguration between the plan and the copy was in the copy and never in force.
+#[test]
+fn a_reconfiguration_in_a_copy_that_newleader_does_not_tell_of_comes_into_force() {
+    for observer in [false, true] {
+        let mut follower = Follower::new(observer);
+        follower.receive(kind::LEADERINFO, z(2, 0), None).unwrap();
+        follower.receive(kind::SNAP, z(2, 5), None).unwrap();
+        follower.learner.installed(z(2, 5), 0);
+        follower.receive(kind::NEWLEADER, z(2, 0), Some(Bytes::from_static(b"before"))).unwrap();
+        let made = reconfiguration(z(2, 4), "in the copy");
+        let to_lead = 3i64.to_bytes();
+        if observer {
+            let with_leader = [&to_lead[..], &made].concat();
+            follower.receive(kind::INFORMANDACTIVATE, z(2, 4), Some(with_leader.into())).unwrap();
+        } else {
+            follower.receive(kind::PROPOSAL, z(2, 4), Some(made)).unwrap();
+            follower.receive(kind::COMMITANDACTIVATE, z(2, 4), Some(to_lead.into())).unwrap();
+        }
+        follower.take();
+        follower.receive(kind::UPTODATE, Zxid(-1), None).unwrap();
+        let told = follower.take();
+        let activated = Output::Activate { text: Some("in the copy".into()), leader: None };
+        assert_eq!(told[1], format!("{activated:?}"), "{told:?}");
+        // The next one has its own leader.
+        let next = reconfiguration(z(2, 6), "next");
+        let to_lead = 5i64.to_bytes();
+        if observer {
+            follower.receive(kind::INFORMANDACTIVATE, z(2, 6), Some([&to_lead[..], &next].concat().into())).unwrap();
+        } else {
+            follower.receive(kind::PROPOSAL, z(2, 6), Some(next)).unwrap();
+            follower.receive(kind::COMMITANDACTIVATE, z(2, 6), Some(to_lead.into())).unwrap();
+        }
+        follower.logged(z(2, 6));
+        let activated = Output::Activate { text: Some("next".into()), leader: Some(5) };
+        assert!(follower.take().contains(&format!("{activated:?}")));
+    }
+}
+
+/// The simulator's seed 866. A leader of the original tells of what is only proposed as if it were in force.
+#[test]
+fn what_is_only_proposed_comes_into_force_with_its_commit() {
+    for (text, in_force) in [
+        ("version=200000004", false),
+        ("version=200000003", true),
+        ("version=200000000", true),
+        ("version=100000009", true),
+    ] {
+        let mut follower = Follower::new(false);
+        follower.receive(kind::LEADERINFO, z(2, 0), None).unwrap();
+        follower.receive(kind::SNAP, z(2, 3), None).unwrap();
+        follower.learner.installed(z(2, 3), 0);
+        follower.receive(kind::PROPOSAL, z(2, 4), Some(reconfiguration(z(2, 4), "version=200000004"))).unwrap();
+        follower.receive(kind::NEWLEADER, z(2, 0), Some(Bytes::from_static(text.as_bytes()))).unwrap();
+        follower.take();
+        follower.receive(kind::UPTODATE, Zxid(-1), None).unwrap();
+        assert_eq!(follower.take().iter().any(|told| told.starts_with("Activate")), in_force, "{text}");
+        follower.logged(z(2, 4));
+        follower.receive(kind::COMMITANDACTIVATE, z(2, 4), Some(3i64.to_bytes().into())).unwrap();
+        let activated = Output::Activate { text: Some("version=200000004".into()), leader: Some(3) };
+        assert_eq!(follower.take().last(), Some(&format!("{activated:?}")));
+    }
+}
+
 #[test]
 fn an_observer_logs_what_it_is_told_and_acknowledges_nothing() {
     let mut observer = Follower::new(true);

@@ -2,7 +2,7 @@
 //! its own zxid; from then on, and until it is active, another is refused.
 
 use super::{Engine, Refusal, Txnal};
-use crate::config::{Ensemble, Flaw};
+use crate::config::{Ensemble, Flaw, PeerType};
 use crate::proto::records::ReconfigRequest;
 use crate::proto::txn::Txn;
 use crate::proto::{ErrorCode, OpCode, acl, path};
@@ -60,7 +60,9 @@ impl Engine {
         if next.voters().count() < least {
             return Err(ErrorCode::BAD_ARGUMENTS);
         }
-        if !Voters::of(&next).is_quorum(|id| known.synced.contains(&id)) {
+        // Who observes since a moment ago may not have heard of it yet, and goes when it does.
+        let acknowledges = |id| known.synced.contains(&id) && known.active.role(id) != PeerType::Observer;
+        if !Voters::of(&next).is_quorum(acknowledges) {
             return Err(ErrorCode::NEW_CONFIG_NO_QUORUM);
         }
         let node = self.node(at, path::CONFIG)?;

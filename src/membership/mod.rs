@@ -4,9 +4,9 @@
 //! setLastSeenQuorumVerifier). What a configuration means for the votes is `quorum`'s business.
 
 use crate::config::dynamic::{self, NEXT};
-use crate::config::{ClientAddress, Config, Ensemble, PeerType};
+use crate::config::{ClientAddress, Config, Ensemble, Flaw, PeerType};
 use crate::store::{Disk, StoreError, read_small, replace_small};
-use crate::zab::ServerId;
+use crate::zab::{self, Pending, ServerId, Voters};
 use std::path::{Path, PathBuf};
 
 /// Longest zoo.cfg.
@@ -37,9 +37,36 @@ pub struct Activated {
     pub leader_gone: bool,
 }
 
+/// What an activated configuration makes of a term.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consequence {
+    /// It goes on.
+    Nothing,
+    /// It is over.
+    Ends,
+    /// It is over once the learners have heard who leads on.
+    EndsBehindLearners,
+}
+
 impl Activated {
     /// Nothing at all.
     pub const NOTHING: Activated = Activated { differs: false, role_changed: false, client: None, leader_gone: false };
+
+    /// What becomes of the term of this server, that leads or learns from `leader`, when that has said who leads on
+    /// (`QuorumPeer.processReconfig`).
+    pub fn consequence(&self, leads: bool, leader: ServerId, designated: Option<ServerId>) -> Consequence {
+        let handed_over = designated.is_some_and(|designated| designated != leader);
+        let ends = match designated {
+            Some(_) => self.role_changed || handed_over,
+            None => self.role_changed || self.leader_gone,
+        };
+        match self.differs && ends {
+            false => Consequence::Nothing,
+            // A leader goes when its learners have heard.
+            true if leads && (handed_over || !self.role_changed) => Consequence::EndsBehindLearners,
+            true => Consequence::Ends,
+        }
+    }
 }
 
 impl<D: Disk> Membership<D> {
@@ -51,6 +78,11 @@ impl<D: Disk> Membership<D> {
             _ => active.clone(),
         };
         Membership { disk, me, file: config.more.file.clone(), enabled: config.reconfig_enabled, active, last_seen }
+    }
+
+    /// Of a server whose configurations were read elsewhere, with membership changes enabled or not.
+    pub fn of(disk: D, file: PathBuf, me: ServerId, enabled: bool, active: Ensemble, last_seen: Ensemble) -> Self {
+        Membership { disk, me, file: Some(file), enabled, active, last_seen }
     }
 
     /// Keeps zoo.cfg as the operator wrote it, before the first rewrite takes the members out of it.
@@ -77,6 +109,41 @@ impl<D: Disk> Membership<D> {
         self.last_seen.version > self.active.version
     }
 
+    /// Whether this server has no vote by the will of the active configuration, nor will have one by that of the proposed:
+    /// that can come into force only if those who get a vote acknowledge it.
+    pub fn observes(&self) -> bool {
+        let observes = |ensemble: &Ensemble| ensemble.role(self.me) == PeerType::Observer;
+        observes(&self.active) && (!self.is_pending() || observes(&self.last_seen))
+    }
+
+    /// What a term as leader begins with.
+    pub fn term(&self) -> (zab::Membership, Pending) {
+        let pending = if self.is_pending() {
+            Pending::Proposed(self.told(&self.last_seen))
+        } else if self.enabled && self.active.version == 0 {
+            Pending::Unversioned
+        } else {
+            Pending::Nothing
+        };
+        (self.told(&self.active), pending)
+    }
+
+    /// The configuration that was proposed last, as Zab wants it.
+    pub fn proposed(&self) -> zab::Membership {
+        self.told(&self.last_seen)
+    }
+
+    /// A configuration as Zab wants it, when this server leads in the active one.
+    fn told(&self, ensemble: &Ensemble) -> zab::Membership {
+        let address = |ensemble: &Ensemble| {
+            let member = ensemble.members.get(&self.me).filter(|member| member.role == PeerType::Participant)?;
+            Some(member.addresses.iter().map(|at| (at.host.clone(), at.quorum_port)).collect::<Vec<_>>())
+        };
+        let leads_on = address(ensemble).is_some() && address(ensemble) == address(&self.active);
+        let text = ensemble.to_string().into();
+        zab::Membership { voters: Voters::of(ensemble), text, version: ensemble.version, leads_on }
+    }
+
     /// A configuration is proposed. Durable when this returns, so that it may be acknowledged. Without
     /// `reconfigEnabled` nothing happens.
     pub fn propose(&mut self, next: Ensemble) -> Result<(), StoreError> {
@@ -101,6 +168,7 @@ impl<D: Disk> Membership<D> {
         if let Some(file) = self.file.clone() {
             self.write(&file, &next)?;
         }
+        let observed = self.observes();
         if next.version > self.last_seen.version {
             self.last_seen = next.clone();
         }
@@ -117,7 +185,7 @@ impl<D: Disk> Membership<D> {
         let (old, new) = leader.map_or((None, None), |id| (voter(&before, id), voter(&self.active, id)));
         Ok(Activated {
             differs: true,
-            role_changed: before.role(self.me) != self.active.role(self.me),
+            role_changed: observed != self.observes(),
             client: client(&self.active).filter(|address| Some(address) != client(&before).as_ref()),
             leader_gone: old.is_none() || old != new,
         })
@@ -158,6 +226,12 @@ impl<D: Disk> Membership<D> {
     }
 }
 
+/// A configuration that another server has accepted already.
+pub fn parse(text: &[u8]) -> Result<Ensemble, Flaw> {
+    let text = std::str::from_utf8(text).map_err(|_| Flaw::Unreadable("it is no text".into()))?;
+    Ensemble::parse_text(text, false, true)
+}
+
 fn beside(file: &Path, ending: &str) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(ending);
@@ -187,7 +261,7 @@ mod tests {
     }
 
     fn recorded(name: &str) -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("src/server/testdata/reconfig").join(name)
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("src/membership/testdata/reconfig").join(name)
     }
 
     fn parsed(text: &str) -> Ensemble {
