@@ -57,9 +57,10 @@ impl Ballots {
         self.received.clear();
     }
 
-    /// A vote of this round.
-    pub fn put(&mut self, from: ServerId, ballot: Ballot) {
-        self.received.insert(from, ballot);
+    /// A vote of this round. Returns whether it is the first in this round of a server that looks.
+    pub fn put(&mut self, from: ServerId, ballot: Ballot) -> bool {
+        let before = self.received.insert(from, ballot);
+        ballot.state == PeerState::Looking && before.is_none_or(|before| before.state != PeerState::Looking)
     }
 
     /// The vote of a server that has a leader.

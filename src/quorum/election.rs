@@ -268,9 +268,14 @@ impl Election {
             search.proposal = Vote { round: self.round, ..ballot.vote };
             search.final_at_ms = None;
         }
-        search.ballots.put(from, ballot);
+        let begins = search.ballots.put(from, ballot);
         if later || better {
             self.tell_all(out);
+        } else if begins && search.proposal != ballot.vote {
+            // It has just begun to look, and what was told it before that is lost. The original leaves it to the next
+            // repetition.
+            let proposal = search.proposal;
+            out.push(Output::Send(from, self.told(PeerState::Looking, proposal)));
         }
         self.count(now_ms);
     }

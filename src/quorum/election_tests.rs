@@ -139,6 +139,24 @@ fn a_proposed_configuration_keeps_nobody_away_from_a_leader() {
     assert_eq!(decided(&out), None);
 }
 
+/// After the leader's death the better of two followers looked first, was not heard, and was asked again 200 ms later.
+#[test]
+fn who_begins_to_look_is_told_of_a_better_vote_at_once() {
+    let (mut two, mut out) = (election(2, &[1, 2, 3]), Vec::new());
+    two.look(Zxid(7), 1, 0, &mut out);
+    two.receive(1, &told(PeerState::Following, 3, 6, 1, 1), 1, &mut out);
+    out.clear();
+    two.receive(1, &told(PeerState::Looking, 1, 7, 1, 1), 5, &mut out);
+    assert_eq!(sent(&out), [(1, PeerState::Looking, 2)]);
+    out.clear();
+    two.receive(1, &told(PeerState::Looking, 1, 7, 1, 1), 6, &mut out);
+    assert_eq!(sent(&out), [], "once is enough");
+    two.receive(1, &told(PeerState::Looking, 2, 7, 1, 1), 7, &mut out);
+    assert_eq!(sent(&out), [], "it agrees");
+    two.tick(207, &mut out);
+    assert_eq!(decided(&out), Some((PeerState::Leading, 2)));
+}
+
 #[test]
 fn company_after_a_long_wait_brings_the_deadline_forward() {
     let (mut one, mut out) = (election(1, &[1, 2, 3]), Vec::new());

@@ -18,8 +18,10 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-/// How often the leader is dialled, and the pause between.
-const TRIES: u32 = 5;
+/// How often the leader is dialled, and the pause between. The first is short: both have just been told of the election, and
+/// a leader may open its port a moment later.
+const TRIES: u32 = 6;
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const PAUSE: Duration = Duration::from_millis(100);
 /// Bytes that may wait for this server's log while it gets in step; above, the leader is read no further.
 const BACKLOG_MAX: usize = 64 << 20;
@@ -73,8 +75,10 @@ fn connect(setup: &Setup, leader: ServerId) -> Result<TcpStream, Ended> {
     let deadline = Instant::now() + setup.init;
     let mut error = io::Error::other("its address is not known");
     for tried in 0..TRIES {
-        if tried > 0 {
-            std::thread::sleep(PAUSE);
+        match tried {
+            0 => {}
+            1 => std::thread::sleep(FIRST_PAUSE),
+            _ => std::thread::sleep(PAUSE),
         }
         let left = deadline.saturating_duration_since(Instant::now()).max(PAUSE);
         match dial(setup.resolve(leader), left) {
