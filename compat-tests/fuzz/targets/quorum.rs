@@ -193,11 +193,7 @@ fn learner(bytes: &[u8]) {
                     assert!(zxid > appended);
                     appended = zxid;
                 }
-                Output::Truncate(zxid) => {
-                    learner.truncated(zxid, now);
-                    (appended, logged) = (zxid, zxid);
-                }
-                Output::Install(zxid) => {
+                Output::Truncate(zxid) | Output::Install(zxid) => {
                     learner.installed(zxid, now);
                     (appended, logged) = (zxid, zxid);
                 }
