@@ -348,6 +348,20 @@ mod tests {
         assert_eq!((disabled.active().version, disabled.is_pending()), (5, false));
     }
 
+    /// The simulator's seed 1950: the reconfiguration waited for a vote that an observer cannot give.
+    #[test]
+    fn who_is_to_get_a_vote_observes_no_more() {
+        let disk = SimDisk::new(1);
+        disk.create_dir(Path::new("/etc")).unwrap();
+        let observing = format!("server.3=h3:2888:3888\n{}", TWO.replacen("participant", "observer", 1));
+        let active = parsed(&format!("{observing}version=5"));
+        let file = PathBuf::from("/etc/zoo.cfg");
+        let mut membership = Membership::of(disk, file, 1, true, active.clone(), active);
+        assert!(membership.observes());
+        membership.propose(parsed(&format!("{TWO}server.3=h3:2888:3888\nversion=7"))).unwrap();
+        assert!(!membership.observes());
+    }
+
     /// DURABLE: what was proposed is known after any crash, and zoo.cfg always names a dynamic file that is whole.
     #[test]
     fn a_power_cut_leaves_the_old_configuration_or_the_new() {
