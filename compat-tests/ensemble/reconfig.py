@@ -7,6 +7,7 @@ Arguments and last line as of scenario.py.
 """
 
 import os
+import signal
 import struct
 import sys
 import time
@@ -293,6 +294,40 @@ def killed_between(kinds):
         ensemble.end()
 
 
+def joins_while_proposed(kinds):
+    """A member comes back while a reconfiguration that takes its vote is proposed and cannot be committed: it has its vote until then."""
+    ensemble = three(kinds, ["syncLimit=30"])
+    try:
+        leader = ensemble.leader()
+        back, stopped, *others = [id for id in kinds if id != leader]
+        before = ensemble.agree(*kinds)
+        ensemble.kill(back)
+        stopped_process = ensemble.processes[stopped]
+        client = Client(ensemble.client(leader), wait=40)
+        stopped_process.send_signal(signal.SIGSTOP)
+        try:
+            body = ustring(None) + ustring(None) + \
+                ustring(",".join(ensemble.line(id, "participant" if id in (leader, stopped) else "observer") for id in kinds)) + \
+                struct.pack(">q", -1)
+            frame = struct.pack(">ii", 7, 16) + body
+            client.socket.sendall(struct.pack(">i", len(frame)) + frame)
+            time.sleep(0.5)
+            ensemble.start(back)
+            ensemble.wait(back, "follower", patience=10)
+            # Writes wait behind it, a session among them: so its files are asked.
+            with open(f"{ensemble.folder}/{back}/zoo.cfg") as file:
+                assert f".dynamic.{before}" in file.read(), "the proposed configuration is in force"
+            assert os.path.exists(f"{ensemble.folder}/{back}/zoo.cfg.dynamic.next"), "the proposed configuration is not kept"
+        finally:
+            stopped_process.send_signal(signal.SIGCONT)
+        ensemble.wait_for_roles([leader, stopped], [back, *others])
+        after = ensemble.agree(*kinds)
+        assert after != before
+        return f"version {before} until its commit, then {after}"
+    finally:
+        ensemble.end()
+
+
 OX3, OX5 = {id: "ox" for id in (1, 2, 3)}, {id: "ox" for id in (1, 2, 3, 4, 5)}
 JAVA_FIRST = {1: "java", 2: "ox", 3: "ox", 4: "java", 5: "ox"}
 OX_FIRST = {1: "ox", 2: "java", 3: "java", 4: "ox", 5: "java"}
@@ -301,6 +336,8 @@ scenario.SCENARIOS = [
     ("ox-ports-change", ports_change, OX3),
     ("ox-roles-change", roles_change, OX3),
     ("ox-killed-between", killed_between, OX3),
+    ("ox-joins-while-proposed", joins_while_proposed, OX5),
+    ("java-joins-while-proposed", joins_while_proposed, {1: "java", 2: "java", 3: "ox", 4: "ox", 5: "ox"}),
     ("mixed-1-3-5-3-java-first", one_three_five_three, JAVA_FIRST),
     ("mixed-1-3-5-3-ox-first", one_three_five_three, OX_FIRST),
     ("mixed-ports-change-java-leads", ports_change, {1: "ox", 2: "ox", 3: "java"}),
